@@ -36,7 +36,8 @@ def main(
             postgres.create("polling")
             database = postgres.database("polling")
             with (
-                run_service(database, log=folder / "service.log") as service,
+                # More than it can answer.
+                run_service(database, log=folder / "service.log", questions_per_minute=10**8) as service,
                 run_minimal_service(
                     database, log=folder / "minimal.log", workers=1, module="bench.minimal_select"
                 ) as minimal,

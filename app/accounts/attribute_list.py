@@ -44,7 +44,8 @@ ATTRIBUTES_SCHEMA = response_schema(
     ),
 )
 
-# The keys are found by one step in the index for each; the rows of a key are read in the order of the same index.
+# The keys are found by one step in the index for each; the rows of a key are read in the order of the same index, one more than
+# are counted, which shows whether these are a sample.
 _ATTRIBUTES = f"""
     WITH RECURSIVE keys(key) AS (
         (SELECT min(key) FROM attribute WHERE key > %(after)s)
@@ -54,17 +55,19 @@ _ATTRIBUTES = f"""
     FROM (SELECT key FROM keys WHERE key IS NOT NULL LIMIT %(limit)s) AS page
     CROSS JOIN LATERAL (
         WITH rows AS MATERIALIZED (
-            SELECT * FROM attribute WHERE attribute.key = page.key ORDER BY account_id LIMIT {_MAX_ROWS}),
+            SELECT *, row_number() OVER (ORDER BY account_id) AS number FROM attribute WHERE attribute.key = page.key
+            ORDER BY account_id LIMIT {_MAX_ROWS} + 1),
         frequencies AS (
             SELECT value, count(*) AS accounts FROM rows
-            WHERE ceased_on = %(max_date)s AND valid_from <= %(on)s AND valid_to > %(on)s AND value IS NOT NULL
+            WHERE number <= {_MAX_ROWS} AND value IS NOT NULL
+                AND ceased_on = %(max_date)s AND valid_from <= %(on)s AND valid_to > %(on)s
             GROUP BY value)
         SELECT
             (SELECT coalesce(array_agg(DISTINCT jsonb_typeof(value)), '{{}}') FROM frequencies) AS types,
             (SELECT coalesce(sum(accounts), 0)::bigint FROM frequencies) AS accounts,
             (SELECT coalesce(jsonb_agg(jsonb_build_object('value', value, 'accounts', accounts)), '[]') FROM (
                 SELECT * FROM frequencies ORDER BY accounts DESC, value LIMIT {_MAX_VALUES}) AS top) AS frequent,
-            (SELECT count(*) = {_MAX_ROWS} FROM rows) AS is_partial) AS sample
+            (SELECT count(*) > {_MAX_ROWS} FROM rows) AS is_partial) AS sample
     ORDER BY page.key
     """
 

@@ -14,9 +14,12 @@ def charts_of(kind: str) -> list[Chart]:
 
 def choose_chart(kind: str, name: str | None, answer: ChartAnswer) -> Chart:
     """Return the chart of that name or, without one, the first that suits. Raises Invalid for one that the answer cannot be."""
-    charts = charts_of(kind)
     if name is not None:
-        return _named_chart(charts, name, answer)
+        chart = find_chart(kind, name)
+        if obstacle := chart.needs(answer):
+            raise Invalid.at(_POINTER, obstacle, code="no_such_chart")
+        return chart
+    charts = charts_of(kind)
     obstacles = [chart.needs(answer) for chart in charts]
     possible = [chart for chart, obstacle in zip(charts, obstacles, strict=True) if obstacle is None]
     for chart in possible:
@@ -27,7 +30,9 @@ def choose_chart(kind: str, name: str | None, answer: ChartAnswer) -> Chart:
     raise Invalid.at("/query/format", f"The answer makes no chart. {obstacles[0]}", code="no_such_chart")
 
 
-def _named_chart(charts: list[Chart], name: str, answer: ChartAnswer) -> Chart:
+def find_chart(kind: str, name: str) -> Chart:
+    """Return the chart of that name that this kind of answer makes. Raises Invalid for others, with the nearest names."""
+    charts = charts_of(kind)
     chart = next((chart for chart in charts if chart.name == name), None)
     if chart is None:
         names = [chart.name for chart in charts]
@@ -35,6 +40,4 @@ def _named_chart(charts: list[Chart], name: str, answer: ChartAnswer) -> Chart:
         advice = f"Its charts are: {', '.join(names)}."
         fault = name_fault(_POINTER, sentence, name, nearest_names(name, names), code="unknown_chart", advice=advice)
         raise Invalid.of([fault])
-    if obstacle := chart.needs(answer):
-        raise Invalid.at(_POINTER, obstacle, code="no_such_chart")
     return chart

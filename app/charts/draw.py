@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from app.charts.choose import choose_chart
+from app.charts.choose import choose_chart, find_chart
 from app.charts.define import Chart, ChartAnswer, Picture, Spec
 from app.charts.render import Renderer
 from app.charts.texts import wrap_notes, wrap_title
@@ -77,6 +77,10 @@ class ChartService:
     """What draws charts in a process that serves requests."""
 
     renderer: Renderer
+
+    def check_name(self, kind: str, name: str) -> None:
+        """Raise Invalid for a name of no chart that this kind of answer makes."""
+        find_chart(kind, name)
 
     async def draw(
         self, kind: str, body: Mapping[str, Any], format: str, parameters: ChartParameters, *, currency: str

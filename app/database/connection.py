@@ -17,7 +17,7 @@ PostgreSQL itself did, while its connection pool costs next to nothing.
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 import sqlalchemy as sa
@@ -36,6 +36,8 @@ set_json_loads(from_json)
 
 # Their conversion to Python takes some milliseconds.
 _SLICE_ROWS = 2_000
+# The member of a connection of the driver that holds its cursor for look-ups.
+_LOOKUP_CURSOR = "csmetrics_lookup_cursor"
 
 
 class ResultRows(list[Any]):
@@ -51,13 +53,14 @@ class Connection:
     transaction of its own.
     """
 
-    __slots__ = ("_begin", "_pipeline", "_pipeline_texts", "changes", "driver")
+    __slots__ = ("_begin", "_is_lookup", "_pipeline", "_pipeline_texts", "changes", "driver")
 
     def __init__(self, driver: psycopg.AsyncConnection[Any], begin: str | None) -> None:
         self.driver = driver
         # What the transaction has changed; None: it has not said so.
         self.changes: DataChanges | None = None
         self._begin = begin
+        self._is_lookup = begin is None
         # Open while enqueued statements may still be running.
         self._pipeline: AsyncExitStack | None = None
         self._pipeline_texts: list[str] = []
@@ -125,7 +128,11 @@ class Connection:
 
     async def _fetch(self, bound: BoundStatement) -> list[tuple[Any, ...]]:
         with RoundTrip("execute", [bound.statement.text]):
-            return await _fetch_rows(await self._send(bound))
+            if not self._is_lookup:
+                return await _fetch_rows(await self._send(bound))
+            cursor = _lookup_cursor(self.driver)
+            await cursor.execute(bound.statement.text, bound.driver_values(), prepare=True)
+            return await cursor.fetchall()
 
     async def enqueue(self, statements: Iterable[BoundStatement]) -> None:
         """Send statements without waiting for their results, while PostgreSQL works on them.
@@ -203,6 +210,14 @@ class Connection:
     async def _send(self, bound: BoundStatement) -> psycopg.AsyncCursor[Any]:
         """Execute a statement as a prepared one; in a pipeline, this returns before the result has come."""
         return await self.driver.cursor().execute(bound.statement.text, bound.driver_values(), prepare=True)
+
+
+def _lookup_cursor(driver: psycopg.AsyncConnection[Any]) -> psycopg.AsyncCursor[Any]:
+    """Return the cursor for all look-ups of a connection. To make one takes a fifth of the time of a look-up by its key."""
+    members = vars(driver)
+    if (cursor := members.get(_LOOKUP_CURSOR)) is None:
+        cursor = members[_LOOKUP_CURSOR] = driver.cursor()
+    return cast(psycopg.AsyncCursor[Any], cursor)
 
 
 async def _fetch_rows(cursor: psycopg.AsyncCursor[Any]) -> list[tuple[Any, ...]]:

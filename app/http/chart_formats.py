@@ -72,6 +72,10 @@ class ChartParameters(BaseModel):
 class Charts(Protocol):
     """What draws charts."""
 
+    def check_name(self, kind: str, name: str) -> None:
+        """Raise Invalid for a name of no chart that this kind of answer makes."""
+        ...
+
     async def draw(
         self, kind: str, body: Mapping[str, Any], format: str, parameters: ChartParameters, *, currency: str
     ) -> bytes:

@@ -62,9 +62,12 @@ async def rows_response(request: Request, parameters: RowParameters, answer: Ans
 
     An answer of many rows is a stream, whose ETag is the answer's tag. A file without a limit has the further pages, too.
     """
+    # A name that does not exist is a fault in every format: of a chart also where none is drawn, of a field also where one is.
+    if isinstance(parameters, ChartParameters) and parameters.chart is not None:
+        request.app.state.charts.check_name(answer.name, parameters.chart)
     format = parameters.format or DEFAULT_FORMAT
     if isinstance(parameters, ChartParameters) and format in CHART_FORMATS:
-        # A chart takes the columns that it needs, but a name that does not exist is a fault in every format.
+        # It takes the columns that it needs.
         answer.choose_columns(parameters.fields)
         return await _chart_response(request, format, parameters, answer)
     entry = FORMATS[format]

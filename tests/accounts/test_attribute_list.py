@@ -4,6 +4,7 @@ from collections import Counter
 from random import Random
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -77,6 +78,16 @@ def test_an_attribute_of_very_many_accounts_is_sampled(service: Service, monkeyp
     attributes = get_attributes(service)
     assert (attributes["plan"]["sampled"], attributes["plan"]["accounts"]) == (True, 10)
     assert (attributes["vip"]["sampled"], attributes["vip"]["accounts"]) == (False, 1)
+
+
+@pytest.mark.parametrize(("count", "sampled"), [(9, False), (10, False), (11, True)])
+def test_only_a_sample_says_so(service: Service, monkeypatch: Any, count: int, sampled: bool) -> None:
+    statement = attribute_list._ATTRIBUTES.replace(str(attribute_list._MAX_ROWS), "10")
+    monkeypatch.setattr(attribute_list, "_ATTRIBUTES", statement)
+    service.send(*(account_update(f"a{number}", plan="pro") for number in range(count)))
+    attribute = get_attributes(service)["plan"]
+    assert (attribute["sampled"], attribute["accounts"]) == (sampled, min(count, 10))
+    assert attribute["values"] == [{"value": "pro", "accounts": min(count, 10)}]
 
 
 @settings(without_deadline, max_examples=examples(25))

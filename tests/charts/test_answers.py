@@ -5,10 +5,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import httpx
 import pytest
 
 from app.charts.catalogue.proof import contribution_unit
 from app.charts.examples import numbers, series_rows
+from app.http.chart_formats import CHART_FORMATS
+from app.http.formats import FORMATS
 from app.metrics.define import METRICS
 from tests.charts.specs import build, check, draw, layers, values
 from tests.health.backtest_history import customer, put_model, send_history, uses
@@ -388,6 +391,36 @@ def test_what_cannot_be_drawn_is_refused(
     answer = history.request("GET", path, params=parameters)
     assert (answer.status_code, answer.json()["code"]) == (422, code), answer.text
     assert [fault["pointer"] for fault in answer.json()["errors"]] == [pointer]
+
+
+@pytest.mark.parametrize("format", [*FORMATS, *CHART_FORMATS, None])
+@pytest.mark.parametrize(
+    ("path", "chart", "detail"),
+    [
+        ("/v1/metrics/mrr", "seriess", 'Unknown chart "seriess". Did you mean "series"?'),
+        ("/v1/query?metrics=mrr,nps", "serie", 'Unknown chart "serie". Did you mean "series"?'),
+        ("/v1/cohorts?measure=mrr", "series", 'This answer makes no such chart "series".'),
+        ("/v1/scorecard", "targets", "Unknown chart"),
+    ],
+)
+def test_an_unknown_chart_is_refused_in_every_format(
+    history: Service, path: str, chart: str, detail: str, format: str | None
+) -> None:
+    parameters = {"chart": chart} | ({} if format is None else {"format": format})
+    answer = history.request("GET", path, params=httpx.URL(path).params.merge(parameters))
+    assert (answer.status_code, answer.json()["code"]) == (422, "unknown_chart"), answer.text
+    [fault] = answer.json()["errors"]
+    assert fault["pointer"] == "/query/chart" and fault["detail"].startswith(detail)
+
+
+@pytest.mark.parametrize("format", [*FORMATS])
+def test_a_chart_that_exists_changes_nothing_where_none_is_drawn(history: Service, format: str) -> None:
+    parameters = RANGE | {"format": format}
+    contents = [
+        history.request("GET", "/v1/metrics/mrr", params=parameters | more).content
+        for more in ({}, {"chart": "series"}, {"chart": "mrr_bridge"})
+    ]
+    assert contents[0] == contents[1] == contents[2] != b""
 
 
 def test_a_chart_of_too_many_rows_is_refused(history: Service) -> None:

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pandas
+import polars.testing
 import pytest
 from csmetrics_client import AsyncClient, BatchResult, Client, ConnectionFailed, Problem, RetryPolicy
 from csmetrics_client.batches import Batcher, split_events
@@ -139,20 +141,25 @@ def test_the_asynchronous_client_asks_the_same(client: Client, process: ServiceP
     assert "same" in accounts
 
 
+def refuse_parquet(client: Client | AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a client find a service without Parquet."""
+    request = client.request
+
+    def without_parquet(call: Any) -> Any:
+        if call.json and call.json.get("format") == "parquet":
+            raise Problem(422, {"code": "format_unavailable"})
+        return request(call)
+
+    monkeypatch.setattr(client, "request", without_parquet)
+
+
 @pytest.mark.parametrize("has_parquet", [True, False])
 def test_frames_have_typed_columns_in_either_format(
     has_parquet: bool, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client.post_events([*sessions("framed", 3), *sessions("framed, too", 1)])
     if not has_parquet:
-        request = client.request
-
-        def without_parquet(call: Any) -> httpx.Response:
-            if call.json and call.json.get("format") == "parquet":
-                raise Problem(422, {"code": "format_unavailable"})
-            return request(call)
-
-        monkeypatch.setattr(client, "request", without_parquet)
+        refuse_parquet(client, monkeypatch)
     accounts = ["framed", "framed, too"]
     question: dict[str, Any] = {"account": accounts, "group_by": "account", "period": "2026-03"}
     own, other = client.pandas(["sessions", "nps"], **question), client.polars(["sessions", "nps"], **question)
@@ -163,6 +170,48 @@ def test_frames_have_typed_columns_in_either_format(
     assert own[own.metric == "sessions"].value.tolist() == [3, 1]
     assert set(other["start"].to_list()) == {date(2026, 3, 1)}
     assert client.polars("mrr", period="2026-03")["amount"].to_list() == [Decimal("0.00")]
+
+
+MARCH: dict[str, Any] = {"metrics": ["sessions", "nps", "mrr"], "period": "2026-03"}
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        MARCH,
+        MARCH | {"compare": "previous_period", "group_by": "account"},
+        # Keys that are columns of every table, and of some.
+        MARCH | {"group_by": "low,reason,amount"},
+        MARCH | {"group_by": ["group", "interval", "previous"], "compare": "previous_year"},
+        # No rows.
+        MARCH | {"group_by": "reason", "account": "nobody"},
+        MARCH | {"group_by": "account", "account": "nobody", "compare": "previous_period"},
+        MARCH | {"group_by": "account", "limit": 2},
+        MARCH | {"group_by": "low,account", "fields": "value, low,interval,metric,group"},
+        MARCH | {"fields": ["period", "low"]},
+    ],
+    ids=str,
+)
+def test_frames_are_the_same_without_parquet(
+    question: dict[str, Any], client: Client, process: ServiceProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = {"low": "=1", "reason": 2.5, "amount": True, "group": "0123", "interval": None, "previous": ""}
+    update = {"type": "account.updated", "account_id": "keys", "id": "keys", "occurred_at": "2026-01-01T00:00:00Z"}
+    client.post_events([update | {"data": {"attributes": keys}}, *sessions("keys", 2), *sessions("other", 3)])
+    question = question | {"strict": False}
+    expected, expected_pandas = client.polars(**question), client.pandas(**question)
+    refuse_parquet(client, monkeypatch)
+    polars.testing.assert_frame_equal(client.polars(**question), expected)
+    pandas.testing.assert_frame_equal(client.pandas(**question), expected_pandas)
+
+    async def ask() -> tuple[Any, Any]:
+        async with AsyncClient(process.url, ADMIN_KEY) as own:
+            refuse_parquet(own, monkeypatch)
+            return await own.polars(**question), await own.pandas(**question)
+
+    found, found_pandas = asyncio.run(ask())
+    polars.testing.assert_frame_equal(found, expected)
+    pandas.testing.assert_frame_equal(found_pandas, expected_pandas)
 
 
 def test_events_are_retracted(client: Client) -> None:

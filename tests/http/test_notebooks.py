@@ -12,7 +12,7 @@ PAGE = ROOT / "docs" / "bi" / "notebooks.md"
 
 def test_the_code_for_notebooks_reads_the_numbers(database: str, tmp_path: Path) -> None:
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(blocks) == 6
+    assert len(blocks) == 7
     with service_process(tmp_path, database) as service:
         events = [
             account_update("acme", at="2026-01-01T00:00:00Z", plan="pro"),

@@ -9,7 +9,7 @@ from csmetrics_client.errors import Problem
 from csmetrics_client.exchange import Call
 from csmetrics_client.questions import Parameter, body_parameters, query_parameters
 
-PARQUET, NDJSON = "parquet", "ndjson"
+PARQUET = "parquet"
 
 
 def post_batch(batch: Batch) -> Call:
@@ -30,6 +30,11 @@ def query(metrics: str | Sequence[str], parameters: Mapping[str, Parameter]) -> 
     """Return the request that asks for metrics."""
     names = [metrics] if isinstance(metrics, str) else list(metrics)
     return Call("POST", "/v1/query", json={"metrics": names, **body_parameters(parameters)})
+
+
+def has_no_parquet(problem: Problem) -> bool:
+    """Return whether a problem is that the service is installed without Parquet."""
+    return problem.code == "format_unavailable"
 
 
 def metric(name: str, parameters: Mapping[str, Parameter]) -> Call:

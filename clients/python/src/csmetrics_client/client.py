@@ -20,7 +20,7 @@ from csmetrics_client.batches import (
 )
 from csmetrics_client.errors import Problem
 from csmetrics_client.exchange import Call, Wait, exchange
-from csmetrics_client.questions import Answer, Parameter, Row, answer_of
+from csmetrics_client.questions import Answer, Parameter, Row, answer_of, field_names
 from csmetrics_client.retries import RetryPolicy
 
 if TYPE_CHECKING:
@@ -130,10 +130,14 @@ class Client(_Settings):
 
     def rows(self, metrics: str | Sequence[str], **parameters: Parameter) -> Iterator[Row]:
         """Yield all rows of an answer, page by page."""
-        cursor: str | None = None
+        for page in self._pages(metrics, parameters):
+            yield from page.rows
+
+    def _pages(self, metrics: str | Sequence[str], parameters: Mapping[str, Parameter]) -> Iterator[Answer]:
+        cursor = parameters.get("cursor")
         while True:
             answer = self.query(metrics, **{**parameters, "cursor": cursor})
-            yield from answer.rows
+            yield answer
             if (cursor := answer.next) is None:
                 return
 
@@ -147,23 +151,24 @@ class Client(_Settings):
                 return
 
     def pandas(self, metrics: str | Sequence[str], **parameters: Parameter) -> "pandas.DataFrame":
-        """Return all rows of an answer as a frame of pandas, with typed columns."""
-        content, is_parquet = self._table(metrics, parameters)
-        return frames.pandas_frame(content, is_parquet=is_parquet)
+        """Return all rows of an answer as a frame of pandas, with typed columns. With `limit`, so many rows."""
+        return frames.pandas_frame(self._table(metrics, parameters))
 
     def polars(self, metrics: str | Sequence[str], **parameters: Parameter) -> "polars.DataFrame":
-        """Return all rows of an answer as a frame of polars, with typed columns."""
-        content, is_parquet = self._table(metrics, parameters)
-        return frames.polars_frame(content, is_parquet=is_parquet)
+        """Return all rows of an answer as a frame of polars, with typed columns. With `limit`, so many rows."""
+        return frames.polars_frame(self._table(metrics, parameters))
 
-    def _table(self, metrics: str | Sequence[str], parameters: Mapping[str, Parameter]) -> tuple[bytes, bool]:
-        """Return all rows as Parquet, or as NDJSON of a service without it."""
+    def _table(self, metrics: str | Sequence[str], parameters: Mapping[str, Parameter]) -> frames.Table:
+        """Return all rows as Parquet, or as pages of a service without it."""
         try:
-            return self.request(calls.query(metrics, {**parameters, "format": calls.PARQUET})).content, True
+            return self.request(calls.query(metrics, {**parameters, "format": calls.PARQUET})).content
         except Problem as problem:
-            if problem.code != "format_unavailable":
+            if not calls.has_no_parquet(problem):
                 raise
-        return self.request(calls.query(metrics, {**parameters, "format": calls.NDJSON})).content, False
+        pages = self._pages(metrics, parameters)
+        return frames.Pages(
+            [next(pages)] if parameters.get("limit") else [*pages], field_names(parameters.get("fields"))
+        )
 
 
 class AsyncClient(_Settings):
@@ -240,11 +245,15 @@ class AsyncClient(_Settings):
 
     async def rows(self, metrics: str | Sequence[str], **parameters: Parameter) -> AsyncIterator[Row]:
         """Yield all rows of an answer, page by page."""
-        cursor: str | None = None
+        async for page in self._pages(metrics, parameters):
+            for row in page.rows:
+                yield row
+
+    async def _pages(self, metrics: str | Sequence[str], parameters: Mapping[str, Parameter]) -> AsyncIterator[Answer]:
+        cursor = parameters.get("cursor")
         while True:
             answer = await self.query(metrics, **{**parameters, "cursor": cursor})
-            for row in answer.rows:
-                yield row
+            yield answer
             if (cursor := answer.next) is None:
                 return
 
@@ -259,20 +268,23 @@ class AsyncClient(_Settings):
                 return
 
     async def pandas(self, metrics: str | Sequence[str], **parameters: Parameter) -> "pandas.DataFrame":
-        """Return all rows of an answer as a frame of pandas, with typed columns."""
-        content, is_parquet = await self._table(metrics, parameters)
-        return frames.pandas_frame(content, is_parquet=is_parquet)
+        """Return all rows of an answer as a frame of pandas, with typed columns. With `limit`, so many rows."""
+        return frames.pandas_frame(await self._table(metrics, parameters))
 
     async def polars(self, metrics: str | Sequence[str], **parameters: Parameter) -> "polars.DataFrame":
-        """Return all rows of an answer as a frame of polars, with typed columns."""
-        content, is_parquet = await self._table(metrics, parameters)
-        return frames.polars_frame(content, is_parquet=is_parquet)
+        """Return all rows of an answer as a frame of polars, with typed columns. With `limit`, so many rows."""
+        return frames.polars_frame(await self._table(metrics, parameters))
 
-    async def _table(self, metrics: str | Sequence[str], parameters: Mapping[str, Parameter]) -> tuple[bytes, bool]:
-        """Return all rows as Parquet, or as NDJSON of a service without it."""
+    async def _table(self, metrics: str | Sequence[str], parameters: Mapping[str, Parameter]) -> frames.Table:
+        """Return all rows as Parquet, or as pages of a service without it."""
         try:
-            return (await self.request(calls.query(metrics, {**parameters, "format": calls.PARQUET}))).content, True
+            return (await self.request(calls.query(metrics, {**parameters, "format": calls.PARQUET}))).content
         except Problem as problem:
-            if problem.code != "format_unavailable":
+            if not calls.has_no_parquet(problem):
                 raise
-        return (await self.request(calls.query(metrics, {**parameters, "format": calls.NDJSON}))).content, False
+        pages: list[Answer] = []
+        async for page in self._pages(metrics, parameters):
+            pages.append(page)
+            if parameters.get("limit"):
+                break
+        return frames.Pages(pages, field_names(parameters.get("fields")))

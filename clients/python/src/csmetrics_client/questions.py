@@ -31,6 +31,12 @@ def answer_of(body: Mapping[str, Any]) -> Answer:
     return Answer(body["rows"], body.get("question", {}), body.get("next"), body)
 
 
+def field_names(fields: Parameter) -> list[str]:
+    """Return the names in the parameter `fields`, of which a text separates several by commas."""
+    names = [name.strip() for item in _items(fields) for name in str(item).split(",")]
+    return [name.strip("`") for name in names if name]
+
+
 def query_parameters(parameters: Mapping[str, Parameter]) -> list[tuple[str, str]]:
     """Return parameters as those of a URL, where lists repeat a name."""
     return [(name, _text(item)) for name, value in parameters.items() for item in _items(value)]
