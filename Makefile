@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup clients run test campaign check bench docs lock publish clean
+.PHONY: help setup clients run test campaign check bench docs lock vendor publish clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -70,6 +70,9 @@ lock: ## update the lock files (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra all -c requirements.lock pyproject.toml -o requirements-all.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes tests/clients/requirements.in -o tests/clients/requirements.lock
+
+vendor: setup ## bundle again what the page uses of others (needs Node)
+	$(BIN)/python -m app.ui.vendor
 
 publish: setup ## generate openapi/openapi.json and docs/reference from the code
 	$(BIN)/csmetrics publish

@@ -43,6 +43,7 @@ LAYERS = {
     "monitoring": DATA,
     "changes": ENGINE | {"metrics"},
     "polling": DATA | {"http", "access"},
+    "ui": DATA | {"http", "access"},
     # A way to ask them all, as the command line is: it is above the features.
     "agents": ENGINE | {"metrics", "audit", "reports", "health", "insights", "scorecard"},
     "odata": ENGINE | {"metrics", "feedback", "health", "scorecard"},
@@ -77,7 +78,7 @@ PLAIN_HTTP = {
     ),
     "app.http.tables",
 }
-MAY_USE_THE_FRAMEWORK = {"http", "server", "access", "polling"}
+MAY_USE_THE_FRAMEWORK = {"http", "server", "access", "polling", "ui"}
 
 
 def modules() -> list[Path]:

@@ -74,16 +74,16 @@ async def create_code(books: Books, *, scopes: list[KeyScope]) -> str:
     return code
 
 
-async def sign_in(books: Books, settings: Settings, wanted: SignIn) -> Session:
+async def sign_in(books: Books, settings: Settings, body: SignIn) -> Session:
     """Return a new session. Raises Unauthenticated for a key that does not work, and for a code that was used."""
 
     async def write(connection: Connection) -> Session:
         await _delete_old(connection, books)
-        if wanted.code is not None:
-            origin = await _take_code(connection, books, wanted.code)
+        if body.code is not None:
+            origin = await _take_code(connection, books, body.code)
         else:
-            assert wanted.key is not None
-            origin = _from_settings(settings, wanted.key) or await _find_parent(connection, books, wanted.key)
+            assert body.key is not None
+            origin = _from_settings(settings, body.key) or await _find_parent(connection, books, body.key)
         secret, row = new_key_row(
             books,
             name=origin.name,

@@ -8,6 +8,7 @@ from app.access.keys import replace_key
 from app.books.books import Books
 from app.cli.console import err, out, progress_bar
 from app.cli.open import with_books
+from app.cli.page import create_link
 from app.core.errors import Conflict
 from app.core.settings import Settings
 from app.demo.load import load_demo
@@ -38,6 +39,9 @@ def demo() -> None:
                 err.print(str(conflict), markup=False)
         key = await replace_key(books, name="demo", scopes=["admin"])
         _print_examples(key, today=books.today())
+        out.print(
+            f"\nThe page, once, within ten minutes: {await create_link(books, Settings(), is_admin=True)}", markup=False
+        )
 
     with_books(load, create=True)
 

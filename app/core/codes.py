@@ -36,6 +36,8 @@ REQUEST = [
     Code("unauthenticated", "401", "There is no key, or it is unknown, revoked, or may not be used in a URL.", "Send `Authorization: Bearer KEY`. See [keys](../operations/keys.md)."),
     Code("unverified", "401", "A delivery has no valid signature, or there is no such source.", "Compare the secret of the source with the sender's. A proxy must not change the body."),
     Code("stale_signature", "401", "The time of a signature is more than five minutes away from the clock of the service.", "Check both clocks. A vendor signs anew when it sends again.", retry=True),
+    Code("code_used", "401", "The link to the page was used already, or is older than ten minutes.", "`csmetrics open` prints a new one."),
+    Code("invalid_path", "422", "One of several questions is none of this API.", "Send paths of GET requests, such as `/v1/scorecard`."),
     Code("key_expired", "401", "The key has expired.", "Create a new key. See [keys](../operations/keys.md)."),
     Code("origin_forbidden", "403", "A web page of another origin calls the MCP server.", "If you trust it, name its origin in `MCP_ALLOWED_ORIGINS`. See [agents](../guides/agents.md#security)."),
     Code("forbidden", "403", "The key lacks a scope.", "Use a key with the scope that `detail` names."),

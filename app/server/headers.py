@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Iterable, MutableMapping
 from typing import Any
-from urllib.parse import unquote, unquote_to_bytes
+from urllib.parse import unquote_to_bytes
 
 from app.core.errors import HeadersTooLarge, Malformed, Problem, TooLarge
 
@@ -96,24 +96,6 @@ def find_header_fault(
 
 def body_too_large(max_body_bytes: int) -> Problem:
     return TooLarge(f"The body is larger than {max_body_bytes:,} bytes. Send smaller requests.")
-
-
-def routable_path(scope: MutableMapping[str, Any]) -> str:
-    """Return the decoded path, with %2F and %25 left as they are, so that a slash within an id does not split it.
-
-    The type `core.ids.PathId` decodes the rest. Raises UnicodeDecodeError for a path that is not UTF-8.
-
-    >>> routable_path({"raw_path": b"/v1/accounts/a%2Fb%20c%25"})
-    '/v1/accounts/a%2Fb c%25'
-    """
-    raw = scope.get("raw_path")
-    if raw is None:
-        return str(scope["path"]).replace("%", "%25")
-    text = raw.decode("ascii")
-    if "%" not in text:
-        return str(text)
-    parts = (unquote(part, errors="strict") for part in text.split("/"))
-    return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in parts)
 
 
 def check_query(query: bytes) -> None:

@@ -18,6 +18,7 @@ from app.core import logs, meters, traces
 from app.core.errors import Malformed, Problem, ServiceError, TooSlow, Unavailable
 from app.core.settings import Settings
 from app.http.encoding import PROBLEM_JSON
+from app.http.paths import routable_path
 from app.http.problems import problem_body
 from app.http.response_headers import IS_HEAD, collect_response_headers
 from app.http.routing import path_template
@@ -30,7 +31,6 @@ from app.server.headers import (
     join_lists,
     read_headers,
     request_id,
-    routable_path,
     trace_context,
 )
 

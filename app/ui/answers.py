@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.core.errors import Invalid
 from app.core.names import build_fault
-from app.server.headers import routable_path
+from app.http.paths import routable_path
 
 MAX_QUESTIONS = 24
 _HEADERS = frozenset({b"authorization", b"cookie", b"host", b"sec-fetch-site", b"x-api-key"})

@@ -14,10 +14,18 @@ import sqlalchemy as sa
 from fastapi.routing import iter_route_contexts
 
 from app.core import logs
+from app.ui.routes import VIEWS
 from tests.support.everything import put_everything
 from tests.support.service import ADMIN_KEY, Service, event, session
 
 PUBLIC = {"/", "/healthz", "/readyz", "/docs", "/docs/oauth2-redirect", "/openapi.json", "/static-offline-docs"}
+# The page says nothing about the data. It is tested in tests/ui, and its session in test_sessions.
+PAGE = {f"/{view}" for view in VIEWS} | {
+    "/accounts/{account_id}",
+    "/static/{version}/{path:path}",
+    "/session",
+    "/answers",
+}
 # Authenticated by a signature instead of a key.
 SIGNED = {"/v1/inbound/{source}"}
 # The scopes that each endpoint requires. A new endpoint must be added here.
@@ -175,11 +183,13 @@ def keys(shared: Service) -> dict[str, str]:
 
 
 def test_every_endpoint_requires_a_scope_or_is_public(shared: Service) -> None:
-    assert {endpoint for endpoint in endpoints(shared) if endpoint[1] not in PUBLIC | SIGNED} == set(REQUIRED_SCOPES)
+    assert {endpoint for endpoint in endpoints(shared) if endpoint[1] not in PUBLIC | SIGNED | PAGE} == set(
+        REQUIRED_SCOPES
+    )
 
 
 def test_public_endpoints_need_no_key(shared: Service) -> None:
-    assert {path for _, path in endpoints(shared)} - {path for _, path in REQUIRED_SCOPES} == PUBLIC | SIGNED
+    assert {path for _, path in endpoints(shared)} - {path for _, path in REQUIRED_SCOPES} == PUBLIC | SIGNED | PAGE
     for path in PUBLIC - {"/static-offline-docs"} | {"/static-offline-docs/swagger-ui.css"}:
         assert request(shared, "GET", path).status_code == 200, path
 

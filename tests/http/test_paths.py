@@ -82,10 +82,10 @@ def test_allow_also_names_the_methods_of_other_endpoints_with_the_same_path(shar
 # --- The index ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_index_leads_a_browser_to_the_documentation(shared: Service) -> None:
+def test_the_index_is_the_page_for_a_browser(shared: Service) -> None:
     browser = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "Authorization": ""}
     response = shared.request("GET", "/", headers=browser)
-    assert (response.status_code, response.headers["location"]) == (307, "/docs")
+    assert (response.status_code, response.headers["content-type"]) == (200, "text/html; charset=utf-8")
 
 
 @pytest.mark.parametrize("accept", ["*/*", "application/json", ""])

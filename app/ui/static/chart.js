@@ -32,6 +32,7 @@ export function Chart({ spec }) {
         logLevel: 1,
       });
       await view.runAsync();
+      describe(element, spec.description);
     };
     draw();
     let width = element.clientWidth;
@@ -48,6 +49,15 @@ export function Chart({ spec }) {
     };
   }, [spec]);
   return html`<div class="chart" ref=${box}></div>`;
+}
+
+/** Let the picture itself say what it shows. Vega says it of the box around it, which screen readers pass over. */
+function describe(element, description) {
+  for (const name of ["role", "aria-label", "aria-roledescription"]) element.removeAttribute(name);
+  const picture = element.querySelector("svg");
+  picture.setAttribute("role", "graphics-document document");
+  picture.setAttribute("aria-roledescription", "chart");
+  picture.setAttribute("aria-label", description);
 }
 
 /** Show what Vega says of a mark beside the pointer, as text. */
