@@ -144,7 +144,7 @@ async def create_key(
         raise Invalid.at("/expires_on", "A key must expire later than today.")
     key, row = new_key_row(books, name=name, scopes=scopes, expires_on=expires_on)
     await books.database.write_aside(lambda connection: insert_key(connection, row))
-    return {"key": key, **{name: row[name] for name in ("id", "name", "scopes", "expires_on")}}
+    return {"id": row["id"], "key": key, **{name: row[name] for name in ("name", "scopes", "expires_on")}}
 
 
 async def create_first_key(books: Books) -> str | None:

@@ -42,7 +42,7 @@ class SignIn(BaseModel):
     @model_validator(mode="after")
     def _check_one(self) -> "SignIn":
         if (self.key is None) == (self.code is None):
-            raise PydanticCustomError("one_of", 'Send either "key" or "code".')
+            raise PydanticCustomError("missing", 'Send either "key" or "code".')
         return self
 
 

@@ -61,12 +61,12 @@ def _build_scope(request: Request, path: str) -> MutableMapping[str, Any]:
     raw_path, _, query = path.partition("?")
     outer = request.scope
     members = {name: outer[name] for name in _MEMBERS if name in outer}
-    decoded = routable_path({"raw_path": raw_path.encode()})
+    route = routable_path({"raw_path": raw_path.encode()})
     headers = [header for header in outer["headers"] if header[0] in _HEADERS]
     return {
         **members,
         "method": "GET",
-        "path": outer.get("root_path", "") + decoded,
+        "path": outer.get("root_path", "") + route,
         "raw_path": raw_path.encode(),
         "query_string": query.encode(),
         "headers": [*headers, (b"accept", b"application/json, application/vnd.vega.v6+json;q=0.9, */*;q=0.1")],

@@ -9,6 +9,7 @@ import pytest
 from fastapi.routing import iter_route_contexts
 
 from app import __version__
+from app.ui.assets import load_assets
 from tests.support.everything import put_everything
 from tests.support.service import Service, session
 
@@ -27,6 +28,8 @@ def templates(service: Service) -> dict[str, set[str]]:
 
 def example_path(service: Service, template: str) -> str:
     """Return a path that can be answered with 200."""
+    if template.startswith("/static/"):
+        return f"/static/{load_assets().version}/main.js"
     path = template.format_map(put_everything(service))
     return f"{path}?metrics=nps" if path.endswith("/query") else path
 
@@ -138,8 +141,7 @@ def test_links_lead_to_the_next_page_below_a_path(proxied: tuple[Service, str]) 
 def test_the_documentation_page_works_below_a_path(proxied: tuple[Service, str]) -> None:
     service, prefix = proxied
     browser = {"Accept": "text/html", "Authorization": ""}
-    page_path = path_of(service.request("GET", f"{prefix}/", headers=browser).headers["location"])
-    page = service.request("GET", prefix + page_path, headers=browser).text
+    page = service.request("GET", f"{prefix}/docs", headers=browser).text
     files = re.findall(r"""(?:src|href|url)(?:=|: )["']([^"']+)["']""", page)
     assert len(files) >= 4
     for file in files:
