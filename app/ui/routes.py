@@ -16,7 +16,7 @@ from app.http.responses import json_response
 from app.ui.answers import Questions, stream_answers
 from app.ui.assets import FOLDER, load_assets
 
-# The first parts of the addresses of the views. The page finds the view itself.
+# The first parts of the addresses of the views besides the overview. The page finds the view itself.
 VIEWS = ("explore", "retention", "accounts", "voice", "scorecard", "health-model", "data")
 # Nothing inline, nothing from elsewhere, no `eval`; nobody shows the page in a frame.
 _POLICY = "; ".join(

@@ -1,7 +1,6 @@
 // The overview: where revenue goes, who stays, who is at risk and why, what customers say, and whether the books are right.
 import { html } from "../vendor/preact.js";
 import { useAnswers } from "../answers.js";
-import { href } from "../address.js";
 import { Card } from "../card.js";
 import { formatAmount, formatDay, formatShort } from "../format.js";
 import { theme } from "../theme.js";
@@ -29,14 +28,14 @@ export function Overview({ session }) {
     <${Verified} ...${of("checks")} />
     <${Tiles} ...${of("scorecard")} session=${session} />
     <div class="cards">
-      <${Card} ...${of("bridge")} wide more=${explore({ metrics: MOVEMENTS })} />
-      <${Card} ...${of("retention")} more=${explore({ metrics: "nrr,grr" })} />
+      <${Card} ...${of("bridge")} wide />
+      <${Card} ...${of("retention")} />
       <${Card} ...${of("atRisk")} wide title="Accounts that need someone" lead="Health below its threshold, the worst first.">
         ${(body) => html`<${AccountsAtRisk} accounts=${body.accounts} session=${session} />`}
       <//>
       <${Card} ...${of("insights")} title="What needs attention">${(body) => html`<${Insights} rows=${body.rows} />`}<//>
-      <${Card} ...${of("triangle")} wide more=${html`<a data-view href=${href("retention")}>Retention</a>`} />
-      <${Card} ...${of("nps")} more=${html`<a data-view href=${href("voice")}>Voice</a>`} />
+      <${Card} ...${of("triangle")} wide />
+      <${Card} ...${of("nps")} />
       <${Card} ...${of("users")} />
       <${Card} ...${of("churn")} />
       <${Card} ...${of("detractors")} title="Latest detractors" lead="Comments that nobody has answered yet.">
@@ -45,8 +44,6 @@ export function Overview({ session }) {
     </div>
   `;
 }
-
-const explore = (params) => html`<a data-view href=${href("explore", params)}>Explore</a>`;
 
 function Verified({ answer }) {
   const body = answer.body;
@@ -78,7 +75,7 @@ function Tile({ row, session }) {
   const [kind, word] = STATUS[row.status];
   const short = (value) => formatShort(value, row.unit, session.currency);
   return html`<li class="card tile">
-    <h2><a data-view href=${href("explore", { metrics: row.metric })}>${row.title ?? row.metric.replaceAll("_", " ")}</a></h2>
+    <h2>${row.metric.replaceAll("_", " ")}</h2>
     <p class="value">${short(complete?.value)}</p>
     <p class="quiet">${complete?.period}</p>
     <${Sparkline} points=${row.trend} />
@@ -115,7 +112,7 @@ function AccountsAtRisk({ accounts, session }) {
       ${accounts.map(
         (own) => html`<tr key=${own.account}>
           <td class="number"><span class=${BANDS[own.band][0]}>${Math.round(own.score)}</span> <small>${BANDS[own.band][1]}</small></td>
-          <td><a data-view href=${href("accounts", {}, own.account)}><bdi>${own.account}</bdi></a></td>
+          <td><bdi>${own.account}</bdi></td>
           <td>${own.override ? own.override.reason : own.weakest && `${own.weakest.title}: ${formatShort(own.weakest.value, own.weakest.unit, session.currency)}`}</td>
           <td class="number">${formatAmount(own.mrr, session.currency)}</td>
         </tr>`,
