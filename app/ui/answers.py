@@ -7,6 +7,7 @@ view is one round trip, and still each card shows a request that gives the same 
 import asyncio
 from collections.abc import AsyncIterator, MutableMapping, Sequence
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -50,11 +51,20 @@ def _build_scopes(request: Request, paths: Sequence[str]) -> list[MutableMapping
     faults = [
         build_fault(f"/paths/{number}", "This is no path of the API.", code="invalid_path")
         for number, path in enumerate(paths)
-        if not path.startswith("/v1/") or not path.isascii() or "#" in path
+        if not _is_path(path)
     ]
     if faults:
         raise Invalid.of(faults)
     return [_build_scope(request, path) for path in paths]
+
+
+def _is_path(path: str) -> bool:
+    """Return whether a text is a path of the API with its query, percent-encoded as UTF-8."""
+    try:
+        unquote_to_bytes(path).decode()
+    except UnicodeDecodeError:
+        return False
+    return path.startswith("/v1/") and path.isascii() and "#" not in path
 
 
 def _build_scope(request: Request, path: str) -> MutableMapping[str, Any]:

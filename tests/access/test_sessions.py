@@ -163,7 +163,10 @@ def test_a_view_asks_several_questions_at_once(service: Service) -> None:
     assert "sessions" in answers[1]["body"]["detail"]
 
 
-@pytest.mark.parametrize("path", ["", "/", "/session", "http://example.com/v1/metrics", "/v1/metrics#a", "/v1/é"])
+@pytest.mark.parametrize(
+    "path",
+    ["", "/", "/session", "http://example.com/v1/metrics", "/v1/metrics#a", "/v1/é", "/v1/%ff", "/v1/metrics?x=%ff"],
+)
 def test_a_view_asks_the_api_only(service: Service, path: str) -> None:
     answer = service.request("POST", "/answers", json={"paths": ["/v1/metrics", path]})
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/paths/1")
