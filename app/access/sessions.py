@@ -150,7 +150,7 @@ async def _find_parent(connection: Connection, books: Books, key: str) -> _Origi
 
 
 def _from_settings(settings: Settings, key: str) -> _Origin | None:
-    if settings.admin_key is None or not is_setting(hash_key(key), settings.admin_key):
+    if not is_setting(hash_key(key), settings.admin_key):
         return None
     return _Origin(_SETTINGS_KEY, ["admin"], _fingerprint(settings))
 

@@ -102,7 +102,7 @@ async def get_session(request: Request, caller: Caller = Depends(requires())) ->
     fields = {
         "id": caller.id,
         "scopes": sorted(caller.scopes),
-        "currency": books.calendar and request.app.state.settings.base_currency,
+        "currency": books.currency,
         "timezone": request.app.state.settings.reporting_timezone,
         "today": books.today(),
     }
