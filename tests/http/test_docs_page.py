@@ -1,13 +1,13 @@
 """The page /docs in a browser that reaches nothing but the service."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, Route, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
+from tests.support.browser import browser_page
 from tests.support.process import ServiceProcess, service_process
 from tests.support.service import ADMIN_KEY
 
@@ -20,29 +20,8 @@ def process(database: str, tmp_path: Path) -> Iterator[ServiceProcess]:
 
 @pytest.fixture
 def page(process: ServiceProcess) -> Iterator[Page]:
-    """A page of Chromium for which there is no other server. It fails on whatever the page could not load or run."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
-    if program is None:
-        pytest.skip("the program chromium is missing, so NO BROWSER OPENS /docs")
-    faults: list[str] = []
-
-    def route(request: Route) -> None:
-        if request.request.url.startswith((process.url, "data:")):
-            request.continue_()
-        else:
-            faults.append(f"outside: {request.request.url}")
-            request.abort()
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        page = browser.new_page()
-        page.set_default_timeout(60_000)
-        page.route("**/*", route)
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    with browser_page(process.url, purpose="NO BROWSER OPENS /docs") as page:
         yield page
-        browser.close()
-    assert faults == []
 
 
 def test_docs_sends_the_example_of_an_event_without_the_internet(page: Page, process: ServiceProcess) -> None:

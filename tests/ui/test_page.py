@@ -2,17 +2,16 @@
 
 import json
 import re
-import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Route, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from app.ui.assets import FOLDER, load_assets
+from tests.support.browser import browser_page
 from tests.support.command import run_process
 from tests.support.process import ServiceProcess, service_process
 from tests.support.service import ADMIN_KEY, Service, event, session
@@ -44,31 +43,10 @@ def process(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serv
 
 @pytest.fixture
 def page(process: ServiceProcess) -> Iterator[Page]:
-    """A page of Chromium for which there is no other server. It fails on whatever the page could not load or run."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
-    if program is None:
-        pytest.skip("the program chromium is missing, so NO BROWSER OPENS THE PAGE")
-    faults: list[str] = []
-
-    def route(request: Route) -> None:
-        if request.request.url.startswith((process.url, "data:")):
-            request.continue_()
-        else:
-            faults.append(f"outside: {request.request.url}")
-            request.abort()
-
-    with sync_playwright() as playwright, ExitStack() as stack:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        stack.callback(browser.close)
-        page = browser.new_page()
-        page.set_default_timeout(60_000)
-        page.route("**/*", route)
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("dialog", lambda dialog: faults.append(f"dialog: {dialog.message}"))
-        # A browser reports each refused request, and each violation of the policy, in its console.
-        page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    # Chromium reports each 401, which is what an unknown key gets.
+    purpose = "NO BROWSER OPENS THE PAGE"
+    with browser_page(process.url, purpose=purpose, is_fault=lambda text: "401" not in text) as page:
         yield page
-    assert [fault for fault in faults if "401" not in fault] == []
 
 
 def open_by_link(page: Page, process: ServiceProcess, url: str, tmp_path: Path) -> None:
