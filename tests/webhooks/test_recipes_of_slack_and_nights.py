@@ -26,6 +26,7 @@ def test_slack_gets_alerts_and_unhappy_responses_once_each(
     service.send(response(10), response(3, comment="<!channel> Too slow & dear."), response(2))
     service.later(minutes=2)
     service.run(evaluate_alerts(service.books))
+    period = service.now.strftime("%Y-%m")
     crm.next_replies = [Reply(429, "rate_limited", (("Retry-After", "30"),))]
     hooks.deliver()
     for _ in range(8):
@@ -33,7 +34,6 @@ def test_slack_gets_alerts_and_unhappy_responses_once_each(
         hooks.deliver()
     assert set(states(hooks, receiver)) == {"delivered"}, receiver.output
     texts = sorted(call.body["text"] for call in crm.calls[1:])
-    period = service.now.strftime("%Y-%m")
     assert [text.rpartition(" ")[0] for text in texts] == [
         "Acme &amp; Söhne: nps 2. ",
         "Acme &amp; Söhne: nps 3. &lt;!channel&gt; Too slow &amp; dear.",
