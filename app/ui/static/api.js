@@ -4,6 +4,9 @@ import { signal } from "./vendor/preact.js";
 /** Whether the last request reached the service. */
 export const isOnline = signal(true);
 
+/** Whether a request has taken so long that its progress is shown. */
+export const isWaiting = signal(false);
+
 /** An error that the service has answered, with the members of its problem+json. */
 export class Problem extends Error {
   /** @param {number} status @param {any} body */
@@ -12,6 +15,8 @@ export class Problem extends Error {
     this.status = status;
     this.code = body && body.code;
     this.requestId = body && body.request_id;
+    /** @type {{ pointer: string, code: string, detail: string }[]} */
+    this.errors = (body && body.errors) || [];
   }
 }
 
@@ -21,7 +26,7 @@ export async function send(path, options = {}) {
   try {
     response = await fetch(path, { credentials: "same-origin", ...options });
   } catch (error) {
-    isOnline.value = false;
+    if (!options.signal?.aborted) isOnline.value = false;
     throw error;
   }
   isOnline.value = true;

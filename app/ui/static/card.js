@@ -1,67 +1,76 @@
 // A card: what the service answered to one request, with a heading, a sentence, and the request itself.
 import { html, useState } from "./vendor/preact.js";
+import { useAnswers } from "./answers.js";
 import { Chart } from "./chart.js";
+import { Copy, withFormat } from "./request.js";
+import { RowsTable } from "./table.js";
 import { texts } from "./texts.js";
 
+/** @typedef {import("./answers.js").Answer} Answer */
+
 /**
- * @param {{ path: string, answer: any, title?: string, lead?: any, wide?: boolean, more?: any, children?: (body: any) => any }} props
- * children: makes the content of the answer; without, the answer is a chart
+ * @param {object} props
+ * @param {string} props.path the request, as it was asked
+ * @param {Answer} props.answer
+ * @param {any} [props.title] otherwise that of the chart
+ * @param {any} [props.lead] a sentence below the heading; otherwise that of the chart
+ * @param {boolean} [props.wide]
+ * @param {any} [props.more] beside the heading
+ * @param {(datum: any) => void} [props.onPoint] called with the datum of a mark of the chart that was clicked
+ * @param {(rows: any[]) => any} [props.table] makes the table twin of a chart from the rows of the answer; otherwise all their columns
+ * @param {(body: any) => any} [props.children] makes the content of the answer; without, the answer is a chart with a table twin
  */
-export function Card({ path, answer, title, lead, wide, more, children }) {
-  const spec = !children && answer.body;
+export function Card({ path, answer, title, lead, wide, more, onPoint, table, children }) {
+  const [isTable, setTable] = useState(false);
+  const isChart = !children;
+  const spec = isChart && answer.body;
   const heading = title ?? spec?.title?.text?.join(" ") ?? "";
   const sentence = lead ?? spec?.title?.subtitle?.join(" ");
-  return html`<section class=${wide ? "card wide" : "card"} aria-busy=${!answer.body && !answer.problem}>
+  return html`<section class=${wide ? "card wide" : "card"} aria-busy=${answer.isOld || (!answer.body && !answer.problem)}>
     <header>
       <h2>${heading}</h2>
       ${more}
+      ${spec && html`<button class="link" aria-pressed=${isTable} onClick=${() => setTable(!isTable)}>${texts.card.table}</button>`}
     </header>
     ${sentence && html`<p class="lead">${sentence}</p>`}
-    <div class="content"><${Content} answer=${answer} children=${children} /></div>
-    <${RequestLine} path=${path} isChart=${Boolean(spec)} />
+    <div class="content">
+      ${spec && isTable
+        ? html`<${TableTwin} path=${withFormat(path, null)} table=${table} />`
+        : html`<${Content} answer=${answer} children=${children} onPoint=${onPoint} />`}
+    </div>
+    <${RequestLine} path=${path} isChart=${isChart} />
   </section>`;
 }
 
-function Content({ answer, children }) {
-  if (answer.problem) return html`<${ProblemText} problem=${answer.problem} />`;
+function Content({ answer, children, onPoint }) {
+  if (answer.problem) return html`<${ProblemText} problem=${answer.problem} retry=${answer.retry} />`;
   if (!answer.body) return html`<p class="quiet">${answer.isSlow ? texts.card.loading : ""}</p>`;
-  return children ? children(answer.body) : html`<${Chart} spec=${answer.body} />`;
+  return children ? children(answer.body) : html`<${Chart} spec=${answer.body} onPoint=${onPoint} />`;
 }
 
-/** @param {{ problem: any }} props */
-export function ProblemText({ problem }) {
-  return html`<p class="problem" role="alert">
-    ${problem.status ? problem.message : texts.problem.failed}
-    ${problem.requestId && html` <small>${texts.problem.requestId(problem.requestId)}</small>`}
-  </p>`;
+/** The rows of a chart, asked for when somebody wants them. */
+function TableTwin({ path, table }) {
+  const answer = useAnswers([path])(path);
+  return html`<${Content} answer=${answer}>${(body) => (table ? table(body.rows) : html`<${RowsTable} rows=${body.rows} />`)}<//>`;
 }
 
-/** The request that gives these numbers, to copy. @param {{ path: string, isChart: boolean }} props */
-function RequestLine({ path, isChart }) {
-  const [isCopied, setCopied] = useState(false);
-  const plain = withFormat(path, null);
-  const copy = async () => {
-    await navigator.clipboard.writeText(`curl -H "Authorization: Bearer $KEY" '${new URL(plain.slice(1), document.baseURI)}'`);
-    setCopied(true);
-    setTimeout(() => setCopied(false), 1500);
-  };
+/** @param {{ problem: any, retry?: () => void }} props */
+export function ProblemText({ problem, retry }) {
+  return html`<div class="problem" role="alert">
+    <p>${problem.status ? problem.message : texts.problem.failed}</p>
+    ${problem.errors?.length > 0 &&
+    html`<ul>
+      ${problem.errors.map((own) => html`<li><code>${own.pointer}</code> ${own.detail}</li>`)}
+    </ul>`}
+    ${problem.requestId && html`<p><small>${texts.problem.requestId(problem.requestId)}</small></p>`}
+    ${retry && html`<button onClick=${retry}>${texts.card.retry}</button>`}
+  </div>`;
+}
+
+/** The request that gives these numbers, to read and to copy. @param {{ path: string, isChart?: boolean }} props */
+export function RequestLine({ path, isChart = false }) {
   return html`<footer>
-    <code title=${texts.card.request}>GET ${plain}</code>
-    <span class="actions">
-      <button class="link" onClick=${copy} title=${texts.card.copy}>${isCopied ? texts.card.copied : "curl"}</button>
-      ${["csv", "xlsx"].map((format) => html`<a href=${withFormat(path, format).slice(1)} download>${format.toUpperCase()}</a>`)}
-      ${isChart && html`<a href=${withFormat(path, "svg").slice(1)} target="_blank">SVG</a>`}
-    </span>
+    <code title=${texts.card.request}>GET ${withFormat(path, null)}</code>
+    <${Copy} path=${path} isChart=${isChart} />
   </footer>`;
-}
-
-/** @param {string} path @param {string | null} format */
-function withFormat(path, format) {
-  const [before, query = ""] = path.split("?");
-  const params = new URLSearchParams(query);
-  params.delete("format");
-  params.delete("theme");
-  if (format) params.set("format", format);
-  const text = params.toString().replaceAll("%2C", ",").replaceAll("%3A", ":");
-  return before + (text ? `?${text}` : "");
 }

@@ -7,9 +7,15 @@ const loadLibrary = () => (library ??= import("./vendor/vega.js"));
 
 const noLoader = { load: () => Promise.reject(new Error("off")), sanitize: () => Promise.reject(new Error("off")) };
 
-/** @param {{ spec: any }} props */
-export function Chart({ spec }) {
+/**
+ * @param {object} props
+ * @param {any} props.spec
+ * @param {(datum: any) => void} [props.onPoint] called with the datum of a mark that was clicked
+ */
+export function Chart({ spec, onPoint }) {
   const box = useRef(null);
+  const click = useRef(onPoint);
+  click.current = onPoint;
   useEffect(() => {
     const element = box.current;
     let view;
@@ -31,6 +37,7 @@ export function Chart({ spec }) {
         tooltip: showTooltip,
         logLevel: 1,
       });
+      view.addEventListener("click", (_event, item) => item?.datum && click.current?.(item.datum));
       await view.runAsync();
       describe(element, spec.description);
     };
@@ -48,7 +55,7 @@ export function Chart({ spec }) {
       view?.finalize();
     };
   }, [spec]);
-  return html`<div class="chart" ref=${box}></div>`;
+  return html`<div class=${onPoint ? "chart clickable" : "chart"} ref=${box}></div>`;
 }
 
 /** Let the picture itself say what it shows. Vega says it of the box around it, which screen readers pass over. */

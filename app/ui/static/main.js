@@ -1,42 +1,69 @@
 // The frame of the page: navigation, the session, and the view of the address.
-import { html, render } from "./vendor/preact.js";
+import { html, render, useEffect, useErrorBoundary, useRef } from "./vendor/preact.js";
 import { address, href } from "./address.js";
-import { isOnline } from "./api.js";
+import { isOnline, isWaiting } from "./api.js";
+import { ProblemText } from "./card.js";
 import { loadSession, session, signOut } from "./session.js";
 import { texts } from "./texts.js";
 import { choice } from "./theme.js";
-import { Overview } from "./views/overview.js";
+import { useModule } from "./views.js";
 import { SignIn } from "./views/sign-in.js";
 
-const VIEWS = { overview: Overview };
+// The views in the order of the navigation. Each module is loaded when its view is opened, and exports `View`.
+const VIEWS = {
+  overview: () => import("./views/overview.js"),
+};
 
+// The views of one thing, whose id is the second part of the address. They are no entries of the navigation.
+const DETAILS = {};
+
+/** @type {any} */
 let firstProblem = null;
 
 function Page() {
   if (session.value === undefined) return null;
   if (session.value === null) return html`<${SignIn} problem=${firstProblem} />`;
   const { view, id } = address.value;
-  const View = VIEWS[view] ?? Overview;
+  const name = view in VIEWS ? view : "overview";
   return html`
     <a class="skip" href="#content">${texts.skip}</a>
     <header class="bar">
       <strong>${texts.product}</strong>
-      <nav aria-label="Views">
+      <nav aria-label=${texts.navigation}>
         ${Object.keys(VIEWS).map(
-          (name) => html`<a data-view href=${href(name)} aria-current=${name === view ? "page" : undefined}>${texts.views[name]}</a>`,
+          (own) => html`<a data-view href=${href(own)} aria-current=${own === name ? "page" : undefined}>${texts.views[own]}</a>`,
         )}
       </nav>
       <span class="quiet">${texts.books(session.value.currency, session.value.timezone)}</span>
       <select aria-label=${texts.theme.label} value=${choice.value} onChange=${(event) => (choice.value = event.target.value)}>
-        ${["system", "light", "dark"].map((name) => html`<option value=${name}>${texts.theme[name]}</option>`)}
+        ${["system", "light", "dark"].map((own) => html`<option value=${own}>${texts.theme[own]}</option>`)}
       </select>
       <button class="link" onClick=${signOut}>${texts.signIn.signOut}</button>
     </header>
+    <div class="progress" role="progressbar" aria-label=${texts.card.loading} hidden=${!isWaiting.value}></div>
     ${!isOnline.value && html`<p class="offline" role="status">${texts.problem.offline}</p>`}
-    <main id="content" tabindex="-1"><${View} session=${session.value} id=${id} /></main>
+    <${Content} key=${`${name}/${id ?? ""}`} name=${name} id=${id} />
     <div id="tooltip" role="presentation" hidden></div>
   `;
 }
+
+/** The view of the address. The keyboard and screen readers go on here when the reader has followed a link to it. */
+function Content({ name, id }) {
+  const main = useRef(null);
+  const module = useModule((id !== null && DETAILS[name]) || VIEWS[name]);
+  const [fault] = useErrorBoundary((error) => console.error(error));
+  useEffect(() => {
+    document.title = `${id ?? texts.views[name]} · ${texts.product}`;
+    if (hasNavigated) main.current.focus({ preventScroll: true });
+    hasNavigated = true;
+  }, []);
+  const problem = fault ?? module.problem;
+  return html`<main id="content" tabindex="-1" ref=${main} aria-busy=${!module.View && !problem}>
+    ${problem ? html`<${ProblemText} problem=${problem} />` : module.View && html`<${module.View} session=${session.value} id=${id} />`}
+  </main>`;
+}
+
+let hasNavigated = false;
 
 loadSession()
   .catch((problem) => (firstProblem = problem))

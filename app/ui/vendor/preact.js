@@ -3,6 +3,6 @@ import { h } from "preact";
 import htm from "htm";
 
 export { Fragment, h, render } from "preact";
-export { useEffect, useId, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+export { useEffect, useErrorBoundary, useId, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 export { batch, computed, effect, signal, untracked, useComputed, useSignal } from "@preact/signals";
 export const html = htm.bind(h);

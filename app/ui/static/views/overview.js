@@ -7,7 +7,7 @@ import { theme } from "../theme.js";
 
 const MOVEMENTS = "mrr_opening,mrr_new,mrr_reactivated,mrr_expansion,mrr_contraction,mrr_churned,mrr";
 
-export function Overview({ session }) {
+export function View({ session }) {
   const chart = (path) => `${path}${path.includes("?") ? "&" : "?"}format=vega&theme=${theme()}`;
   const paths = {
     scorecard: "/v1/scorecard",

@@ -1,0 +1,21 @@
+// The modules of the views, each loaded once.
+import { useEffect, useState } from "./vendor/preact.js";
+
+/** @type {Map<any, Promise<any>>} */
+const loading = new Map();
+
+/**
+ * @param {() => Promise<{ View: any }>} load
+ * @returns {{ View?: any, problem?: Error }} empty while the module is loaded
+ */
+export function useModule(load) {
+  const [module, setModule] = useState(/** @type {any} */ ({}));
+  useEffect(() => {
+    if (!loading.has(load)) loading.set(load, load());
+    loading.get(load).then(setModule, (problem) => {
+      loading.delete(load);
+      setModule({ problem });
+    });
+  }, [load]);
+  return module;
+}
