@@ -50,7 +50,8 @@ function Page() {
 /** The view of the address. The keyboard and screen readers go on here when the reader has followed a link to it. */
 function Content({ name, id }) {
   const main = useRef(null);
-  const module = useModule((id !== null && DETAILS[name]) || VIEWS[name]);
+  const isDetail = id !== null && name in DETAILS;
+  const module = useModule((isDetail ? DETAILS : VIEWS)[name]);
   const [fault] = useErrorBoundary((error) => console.error(error));
   useEffect(() => {
     document.title = `${id ?? texts.views[name]} · ${texts.product}`;
@@ -59,6 +60,7 @@ function Content({ name, id }) {
   }, []);
   const problem = fault ?? module.problem;
   return html`<main id="content" tabindex="-1" ref=${main} aria-busy=${!module.View && !problem}>
+    ${isDetail || html`<h1 class="sr">${texts.views[name]}</h1>`}
     ${problem ? html`<${ProblemText} problem=${problem} />` : module.View && html`<${module.View} session=${session.value} id=${id} />`}
   </main>`;
 }
