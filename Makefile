@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup clients run test campaign check bench docs lock vendor publish clean
+.PHONY: help setup clients run test campaign check types bench docs lock vendor publish clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -45,7 +45,7 @@ campaign: setup ## try random data with fifty times as many examples, kill proce
 	$(BIN)/python -m tests.webhooks.kill_campaign
 	$(BIN)/python -m tests.polling.process_campaign
 
-check: setup ## check style and types
+check: setup types ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -71,7 +71,25 @@ lock: ## update the lock files (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes tests/clients/requirements.in -o tests/clients/requirements.lock
 
-vendor: setup ## bundle again what the page uses of others (needs Node)
+# What bundles the modules of others and checks ours. npm writes this file when it has installed everything.
+NODE_MODULES = build/vendor/node_modules
+PACKAGES_OF_THE_PAGE = $(NODE_MODULES)/.package-lock.json
+
+$(PACKAGES_OF_THE_PAGE): app/ui/vendor/package-lock.json
+	mkdir -p build/vendor
+	cp app/ui/vendor/package.json app/ui/vendor/package-lock.json build/vendor
+	npm ci --prefix build/vendor --silent --ignore-scripts --no-audit --no-fund
+	touch $@
+
+ifneq ($(shell command -v npm),)
+types: $(PACKAGES_OF_THE_PAGE) ## check the types of the page's modules (needs Node)
+	$(NODE_MODULES)/.bin/tsc --project app/ui
+else
+types:
+	@echo "npm is missing, so THE TYPES OF THE PAGE'S MODULES ARE NOT CHECKED"
+endif
+
+vendor: setup $(PACKAGES_OF_THE_PAGE) ## bundle again what the page uses of others (needs Node)
 	$(BIN)/python -m app.ui.vendor
 
 publish: setup ## generate openapi/openapi.json and docs/reference from the code

@@ -11,6 +11,8 @@ import zstandard
 
 FOLDER = Path(__file__).parent / "static"
 _TEXT_TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
+# The document, which is filled in, and types, which only programmers need.
+_NOT_SENT = ("index.html", ".d.ts")
 _MIN_COMPRESSED_BYTES = 1_000
 _GZIP_LEVEL, _ZSTD_LEVEL = 9, 19
 
@@ -34,7 +36,7 @@ class Assets:
 @cache
 def load_assets() -> Assets:
     """Return the files. The manifest of the vendored modules is one of them, as are their licences."""
-    paths = sorted(path for path in FOLDER.rglob("*") if path.is_file() and path.name != "index.html")
+    paths = sorted(path for path in FOLDER.rglob("*") if path.is_file() and not path.name.endswith(_NOT_SENT))
     digest = hashlib.sha256()
     files = {}
     for path in paths:

@@ -135,7 +135,14 @@ def test_every_address_of_a_view_is_the_page(service: Service, path: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "path", ["/static/0/main.js", "/static/{}/nothing.js", "/static/{}/../routes.py", "/static/{}/"]
+    "path",
+    [
+        "/static/0/main.js",
+        "/static/{}/nothing.js",
+        "/static/{}/vendor/preact.d.ts",
+        "/static/{}/../routes.py",
+        "/static/{}/",
+    ],
 )
 def test_no_other_file_is_served(service: Service, path: str) -> None:
     answer = service.request("GET", path.format(load_assets().version), headers={"Authorization": ""})

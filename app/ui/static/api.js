@@ -51,13 +51,14 @@ export async function askAll(paths, onAnswer, abort) {
   const headers = { "Content-Type": "application/json" };
   const relative = { paths };
   const response = await send("answers", { method: "POST", headers, body: JSON.stringify(relative), signal: abort });
-  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  const stream = /** @type {ReadableStream<BufferSource>} */ (response.body);
+  const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
     const { done, value } = await reader.read();
     if (done) return;
     const lines = (rest + value).split("\n");
-    rest = lines.pop();
+    rest = lines.pop() ?? "";
     for (const line of lines) {
       const { number, status, body } = JSON.parse(line);
       onAnswer(paths[number], status < 400 ? { body } : { problem: new Problem(status, body) });

@@ -61,7 +61,7 @@ export function Chart({ spec, onPoint }) {
 /** Let the picture itself say what it shows. Vega says it of the box around it, which screen readers pass over. */
 function describe(element, description) {
   for (const name of ["role", "aria-label", "aria-roledescription"]) element.removeAttribute(name);
-  const picture = element.querySelector("svg");
+  const picture = /** @type {SVGElement} */ (element.querySelector("svg"));
   picture.setAttribute("role", "graphics-document document");
   picture.setAttribute("aria-roledescription", "chart");
   picture.setAttribute("aria-label", description);
@@ -69,7 +69,7 @@ function describe(element, description) {
 
 /** Show what Vega says of a mark beside the pointer, as text. */
 function showTooltip(_handler, event, _item, value) {
-  const box = document.getElementById("tooltip");
+  const box = /** @type {HTMLElement} */ (document.getElementById("tooltip"));
   if (value === null || value === undefined || value === "") {
     box.hidden = true;
     return;

@@ -69,4 +69,4 @@ let hasNavigated = false;
 
 loadSession()
   .catch((problem) => (firstProblem = problem))
-  .finally(() => render(html`<${Page} />`, document.getElementById("page")));
+  .finally(() => render(html`<${Page} />`, /** @type {HTMLElement} */ (document.getElementById("page"))));

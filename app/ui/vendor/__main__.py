@@ -1,8 +1,8 @@
 """Bundle the packages of the lock again: `make vendor`, which needs Node.
 
-npm fetches each package and compares it with its hash in the lock. esbuild makes one module of each `*.js` file beside this, for
-browsers of the last three years. The manifest says which packages are in which module, under which licences; a test compares it
-with the files.
+It has let npm fetch each package, and compare it with its hash in the lock. esbuild makes one module of each `*.js` file beside
+this, for browsers of the last three years. The manifest says which packages are in which module, under which licences; a test
+compares it with the files.
 """
 
 import json
@@ -20,10 +20,6 @@ _BROWSERS = "es2022"
 
 def main() -> None:
     """Write the modules, the manifest and the licences."""
-    shutil.rmtree(_BUILD, ignore_errors=True)
-    shutil.copytree(_SOURCES, _BUILD, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
-    _run("npm", "ci", "--silent", "--no-audit", "--no-fund")
-    _TARGET.mkdir(parents=True, exist_ok=True)
     modules: dict[str, Any] = {}
     licences: dict[str, str] = {}
     for source in sorted(_SOURCES.glob("*.js")):
@@ -39,15 +35,12 @@ def main() -> None:
     (_TARGET / "LICENCES.txt").write_text("\n\n".join(texts), encoding="utf-8")
 
 
-def _run(*command: str) -> None:
-    subprocess.run(command, cwd=_BUILD, check=True)
-
-
 def _bundle(name: str) -> list[str]:
     """Bundle a module and return the names of the packages in it."""
     options = ["--bundle", "--format=esm", "--minify", "--legal-comments=none", f"--target={_BROWSERS}"]
     options += ["--log-level=warning", "--metafile=meta.json", f"--outfile={_TARGET / name}"]
-    _run("node_modules/.bin/esbuild", name, *options)
+    shutil.copy(_SOURCES / name, _BUILD)
+    subprocess.run(["node_modules/.bin/esbuild", name, *options], cwd=_BUILD, check=True)
     outputs: dict[str, Any] = json.loads((_BUILD / "meta.json").read_text(encoding="utf-8"))["outputs"]
     (output,) = outputs.values()
     paths = [

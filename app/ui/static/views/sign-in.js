@@ -12,7 +12,7 @@ export function SignIn({ problem: before }) {
     setBusy(true);
     setProblem(null);
     try {
-      await signIn(new FormData(event.target).get("key").trim());
+      await signIn(String(new FormData(event.target).get("key")).trim());
     } catch (error) {
       setProblem(error);
       setBusy(false);
