@@ -40,4 +40,5 @@ def browser_page(url: str, *, purpose: str, is_fault: Callable[[str], bool] = la
             yield page
         finally:
             browser.close()
-    assert [fault for fault in faults if is_fault(fault)] == []
+    unexpected = [fault for fault in faults if is_fault(fault)]
+    assert not unexpected, unexpected

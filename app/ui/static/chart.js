@@ -39,6 +39,7 @@ export function Chart({ spec, onPoint }) {
       });
       view.addEventListener("click", (_event, item) => item?.datum && click.current?.(item.datum));
       await view.runAsync();
+      if (isGone) return;
       describe(element, spec.description);
     };
     draw();
@@ -69,7 +70,9 @@ function describe(element, description) {
 
 /** Show what Vega says of a mark beside the pointer, as text. */
 function showTooltip(_handler, event, _item, value) {
-  const box = /** @type {HTMLElement} */ (document.getElementById("tooltip"));
+  const box = document.getElementById("tooltip");
+  // Who signs out while a chart is drawn leaves no box.
+  if (!box) return;
   if (value === null || value === undefined || value === "") {
     box.hidden = true;
     return;
