@@ -11,8 +11,9 @@ const loading = new Map();
 export function useModule(load) {
   const [module, setModule] = useState(/** @type {any} */ ({}));
   useEffect(() => {
-    if (!loading.has(load)) loading.set(load, load());
-    loading.get(load).then(setModule, (problem) => {
+    const promise = loading.get(load) ?? load();
+    loading.set(load, promise);
+    promise.then(setModule, (problem) => {
       loading.delete(load);
       setModule({ problem });
     });
