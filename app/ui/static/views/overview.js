@@ -1,46 +1,70 @@
 // The overview: where revenue goes, who stays, who is at risk and why, what customers say, and whether the books are right.
 import { html } from "../vendor/preact.js";
-import { useAnswers } from "../answers.js";
+import { address, href, queryOf } from "../address.js";
+import { useAnswers, useKept } from "../answers.js";
 import { Card } from "../card.js";
-import { formatAmount, formatDay, formatShort } from "../format.js";
+import { AsOfControl, Controls, PeriodControl, SegmentControl } from "../controls.js";
+import { formatAmount, formatChange, formatDay, formatPeriod, formatShort } from "../format.js";
+import { texts } from "../texts.js";
 import { theme } from "../theme.js";
 
 const MOVEMENTS = "mrr_opening,mrr_new,mrr_reactivated,mrr_expansion,mrr_contraction,mrr_churned,mrr";
+const YEAR = "last_12_months";
+const words = texts.overview;
 
-export function View({ session }) {
-  const chart = (path) => `${path}${path.includes("?") ? "&" : "?"}format=vega&theme=${theme()}`;
-  const paths = {
-    scorecard: "/v1/scorecard",
-    bridge: chart(`/v1/query?metrics=${MOVEMENTS}&period=last_month`),
-    retention: chart("/v1/query?metrics=nrr,grr&period=last_12_months"),
-    atRisk: "/v1/health?band=critical&band=at_risk&limit=6",
-    triangle: chart("/v1/cohorts?period=last_12_months"),
-    nps: chart("/v1/metrics/nps?period=last_4_quarters&granularity=quarter"),
-    users: chart("/v1/metrics/active_users?period=last_12_months"),
-    churn: chart("/v1/metrics/customer_churn_rate?period=last_12_months"),
-    detractors: "/v1/feedback?class=detractor&status=open&limit=5",
-    insights: "/v1/insights",
+/** The requests of the view, by card. */
+function usePaths() {
+  const { period, start, end, segment, as_of } = address.value.params;
+  const segments = useKept("/v1/segments")?.segments ?? [];
+  const filter = segments.find((own) => own.name === segment)?.filter;
+  const isYear = !period && !start && !end;
+  const range = isYear ? { period: YEAR } : { period, start, end };
+  const known = { segment, as_of };
+  const chart = (path, params) => `${path}${queryOf({ ...params, ...known, format: "vega", theme: theme() })}`;
+  const whole = { ...range, granularity: "total" };
+  return {
+    scorecard: `/v1/scorecard${queryOf({ as_of })}`,
+    insights: `/v1/insights${queryOf({ as_of, limit: 5 })}`,
+    bridge: chart("/v1/query", { metrics: MOVEMENTS, ...(isYear ? { period: "last_month" } : whole) }),
+    retention: chart("/v1/query", { metrics: "nrr,grr", ...range }),
+    segments: `/v1/metrics/customer_churn_rate${queryOf({ ...whole, group_by: "segment", as_of, format: "vega", theme: theme() })}`,
+    reasons: chart("/v1/metrics/customers_churned", { ...whole, group_by: "subject" }),
+    atRisk: `/v1/health${queryOf({ band: ["critical", "at_risk"], limit: 6, ...known })}`,
+    triangle: chart("/v1/cohorts", range),
+    nps: chart("/v1/metrics/nps", { ...(isYear ? { period: "last_4_quarters" } : range), granularity: "quarter" }),
+    users: chart("/v1/query", { metrics: "active_users,stickiness", ...range }),
+    churn: chart("/v1/metrics/customer_churn_rate", range),
+    detractors: `/v1/feedback${queryOf({ class: "detractor", status: "open", filter, limit: 5 })}`,
     checks: "/v1/checks",
   };
+}
+
+export function View({ session }) {
+  const paths = usePaths();
   const answer = useAnswers(Object.values(paths));
   const of = (name) => ({ path: paths[name], answer: answer(paths[name]) });
   return html`
-    <${Verified} ...${of("checks")} />
+    <div class="top">
+      <${Controls}><${PeriodControl} fallback=${YEAR} /><${SegmentControl} /><${AsOfControl} /><//>
+      <${Verified} ...${of("checks")} />
+    </div>
     <${Tiles} ...${of("scorecard")} session=${session} />
     <div class="cards">
       <${Card} ...${of("bridge")} wide />
-      <${Card} ...${of("retention")} />
-      <${Card} ...${of("atRisk")} wide title="Accounts that need someone" lead="Health below its threshold, the worst first.">
-        ${(body) => html`<${AccountsAtRisk} accounts=${body.accounts} session=${session} />`}
-      <//>
-      <${Card} ...${of("insights")} title="What needs attention">${(body) => html`<${Insights} rows=${body.rows} />`}<//>
-      <${Card} ...${of("triangle")} wide />
-      <${Card} ...${of("nps")} />
-      <${Card} ...${of("users")} />
-      <${Card} ...${of("churn")} />
-      <${Card} ...${of("detractors")} title="Latest detractors" lead="Comments that nobody has answered yet.">
+      <${Card} ...${of("insights")} title=${words.insights}>${(body) => html`<${Insights} rows=${body.rows} />`}<//>
+      <${Card} ...${of("segments")} title=${words.segments} />
+      <${Card} ...${of("reasons")} title=${words.reasons} />
+      <${Card} ...${of("detractors")} title=${words.detractors} lead=${words.detractorsLead}>
         ${(body) => html`<${Comments} rows=${body.feedback} />`}
       <//>
+      <${Card} ...${of("atRisk")} wide title=${words.atRisk} lead=${words.atRiskLead}>
+        ${(body) => html`<${AccountsAtRisk} accounts=${body.accounts} session=${session} />`}
+      <//>
+      <${Card} ...${of("retention")} />
+      <${Card} ...${of("triangle")} wide />
+      <${Card} ...${of("nps")} />
+      <${Card} ...${of("churn")} />
+      <${Card} ...${of("users")} wide />
     </div>
   `;
 }
@@ -50,36 +74,36 @@ function Verified({ answer }) {
   if (!body) return html`<p class="verified quiet"> </p>`;
   const differing = body.checks.filter((check) => !check.ok);
   return body.ok
-    ? html`<p class="verified good">✓ Books verified: ${body.checks.length} identities hold.</p>`
+    ? html`<p class="verified good">✓ ${words.verified(body.checks.length)}</p>`
     : html`<p class="verified bad">✗ ${differing.map((check) => check.sentence).join(" ")}</p>`;
 }
 
-const STATUS = {
-  met: ["good", "✓ met"],
-  on_track: ["good", "↗ on track"],
-  behind: ["bad", "↘ behind"],
-  missed: ["bad", "✗ missed"],
-  no_data: ["quiet", "no data"],
-};
+const STATUS = { met: ["good", "✓"], on_track: ["good", "↗"], behind: ["bad", "↘"], missed: ["bad", "✗"], no_data: ["quiet", "·"] };
 
 function Tiles({ answer, session }) {
   const rows = answer.body?.rows ?? [];
-  return html`<ul class="tiles" aria-label="Scorecard">
+  return html`<ul class="tiles" aria-label=${texts.views.scorecard} aria-busy=${!answer.body && !answer.problem}>
     ${rows.map((row) => html`<${Tile} key=${row.id} row=${row} session=${session} />`)}
   </ul>`;
 }
 
-/** The value of the last complete period, and how the running one stands to its target. */
+/** The value of the last complete period and its change, and how the running one stands to its target. */
 function Tile({ row, session }) {
-  const complete = row.trend.filter((point) => point.complete).at(-1);
-  const [kind, word] = STATUS[row.status];
+  const [before, complete] = [undefined, undefined, ...row.trend.filter((point) => point.complete)].slice(-2);
+  const [kind, sign] = STATUS[row.status];
   const short = (value) => formatShort(value, row.unit, session.currency);
+  const hasChange = typeof before?.value === "number" && typeof complete?.value === "number";
+  const change = hasChange ? complete.value - before.value : 0;
+  const isBetter = change > 0 === (row.direction === "up");
   return html`<li class="card tile">
-    <h2>${row.metric.replaceAll("_", " ")}</h2>
+    <h2>${row.title ?? row.metric.replaceAll("_", " ")}${row.group.segment && html` <small class="quiet">${row.group.segment}</small>`}</h2>
     <p class="value">${short(complete?.value)}</p>
-    <p class="quiet">${complete?.period}</p>
+    <p class="quiet">
+      ${complete ? formatPeriod(complete) : texts.card.nothing}
+      ${change !== 0 && html` <span class=${isBetter ? "good" : "bad"}>${change > 0 ? "▲" : "▼"} ${formatChange(change, row.unit, session.currency)}</span>`}
+    </p>
     <${Sparkline} points=${row.trend} />
-    <p class=${kind}>${word} <span class="quiet">· target ${short(row.target)}, ${row.period}: ${short(row.value)}</span></p>
+    <p><span class=${kind}>${sign} ${words.status[row.status]}</span> <span class="quiet">${words.pace(formatPeriod(row), short(row.value), short(row.target))}</span></p>
   </li>`;
 }
 
@@ -100,43 +124,55 @@ function Sparkline({ points }) {
   </svg>`;
 }
 
-const BANDS = { critical: ["bad", "critical"], at_risk: ["warn", "at risk"], healthy: ["good", "healthy"] };
+const BANDS = { critical: ["bad", "✗"], at_risk: ["warn", "!"], healthy: ["good", "✓"] };
 
 function AccountsAtRisk({ accounts, session }) {
-  if (!accounts.length) return html`<p class="quiet">No account is at risk.</p>`;
-  return html`<table>
+  if (!accounts.length) return html`<p class="quiet">${words.noneAtRisk}</p>`;
+  return html`<div class="scroll" tabindex="0" role="region" aria-label=${words.atRisk}><table>
     <thead>
-      <tr><th class="number">Health</th><th>Account</th><th>Weakest</th><th class="number">MRR</th></tr>
+      <tr>
+        <th scope="col" class="number">${words.health}</th>
+        <th scope="col">${words.account}</th>
+        <th scope="col">${words.weakest}</th>
+        <th scope="col" class="number">MRR</th>
+      </tr>
     </thead>
     <tbody>
       ${accounts.map(
         (own) => html`<tr key=${own.account}>
-          <td class="number"><span class=${BANDS[own.band][0]}>${Math.round(own.score)}</span> <small>${BANDS[own.band][1]}</small></td>
-          <td><bdi>${own.account}</bdi></td>
+          <td class="number"><span class=${BANDS[own.band][0]}>${BANDS[own.band][1]} ${Math.round(own.score)}</span></td>
+          <th scope="row"><${AccountLink} id=${own.account} name=${own.name} /></th>
           <td>${own.override ? own.override.reason : own.weakest && `${own.weakest.title}: ${formatShort(own.weakest.value, own.weakest.unit, session.currency)}`}</td>
           <td class="number">${formatAmount(own.mrr, session.currency)}</td>
         </tr>`,
       )}
     </tbody>
-  </table>`;
+  </table></div>`;
 }
 
+function AccountLink({ id, name }) {
+  return html`<a data-view href=${href("accounts", {}, id)}><bdi>${name ?? id}</bdi></a>`;
+}
+
+const SEVERITIES = { critical: ["bad", "✗"], warning: ["warn", "!"], notice: ["", "·"] };
+
 function Insights({ rows }) {
-  if (!rows.length) return html`<p class="quiet">Nothing stands out.</p>`;
+  if (!rows.length) return html`<p class="quiet">${words.noInsight}</p>`;
   return html`<ul class="list">
-    ${rows.map(
-      (row) => html`<li key=${row.id}><h3 class=${row.severity === "critical" ? "bad" : ""}>${row.title}</h3><p>${row.sentence}</p></li>`,
-    )}
+    ${rows.map((row) => {
+      const [kind, sign] = SEVERITIES[row.severity];
+      return html`<li key=${row.id}><h3 class=${kind}>${sign} ${row.title}</h3><p>${row.sentence}</p></li>`;
+    })}
   </ul>`;
 }
 
 function Comments({ rows }) {
-  if (!rows.length) return html`<p class="quiet">No open comment of a detractor.</p>`;
+  if (!rows.length) return html`<p class="quiet">${words.noDetractor}</p>`;
   return html`<ul class="list">
     ${rows.map(
       (row) => html`<li key=${row.id}>
         <p><strong class="bad">${row.score}</strong> “<bdi>${row.comment}</bdi>”</p>
-        <p class="quiet"><bdi>${row.account_id}</bdi> · ${row.channel} · ${formatDay(row.occurred_at)}</p>
+        <p class="quiet"><${AccountLink} id=${row.account_id} name=${row.account_name} /> · ${row.channel} · ${formatDay(row.occurred_at)}</p>
       </li>`,
     )}
   </ul>`;
