@@ -23,10 +23,7 @@ export function Chart({ spec, onPoint }) {
     const draw = async () => {
       const { View, parse, compile, expressionInterpreter } = await loadLibrary();
       if (isGone) return;
-      // The heading of the card has the title.
-      const { title, ...own } = spec;
-      const width = Math.max(240, Math.floor(element.clientWidth));
-      const { spec: runtime } = compile({ ...own, width });
+      const { spec: runtime } = compile(fit(spec, Math.floor(element.clientWidth)));
       view?.finalize();
       view = new View(parse(runtime, null, { ast: true }), {
         renderer: "svg",
@@ -41,6 +38,9 @@ export function Chart({ spec, onPoint }) {
       await view.runAsync();
       if (isGone) return;
       describe(element, spec.description);
+      // The keyboard scrolls what is wider than its card.
+      if (element.scrollWidth > element.clientWidth) element.tabIndex = 0;
+      else element.removeAttribute("tabindex");
     };
     draw();
     let width = element.clientWidth;
@@ -57,6 +57,30 @@ export function Chart({ spec, onPoint }) {
     };
   }, [spec]);
   return html`<div class=${onPoint ? "chart clickable" : "chart"} ref=${box}></div>`;
+}
+
+/** Below which width, in pixels, a chart is scrolled instead of drawn narrower; by the chart. */
+const LEAST = { retention_triangle: 520 };
+/** Below this width, in pixels, the entries of a legend stand below each other. */
+const NARROW = 480;
+/** What the labels of the y axis take beside each of several plots, in pixels. */
+const AXIS = 90;
+
+/** Return a specification of a width, without the title, which the heading of the card has. */
+function fit({ title, ...spec }, available) {
+  const width = Math.max(LEAST[spec.usermeta?.chart] ?? 240, available);
+  const config = { ...spec.config, legend: { ...spec.config?.legend, labelLimit: width - AXIS } };
+  const own = { ...(width < NARROW ? stackLegends(spec) : spec), config };
+  if (own.vconcat) return { ...own, vconcat: own.vconcat.map((plot) => ({ ...plot, width: width - AXIS })) };
+  return { ...own, width };
+}
+
+/** @param {any} part of a specification @returns {any} the same with all legends in one column */
+function stackLegends(part) {
+  if (Array.isArray(part)) return part.map(stackLegends);
+  if (part === null || typeof part !== "object") return part;
+  const own = Object.entries(part).map(([name, value]) => [name, name === "values" ? value : stackLegends(value)]);
+  return { ...Object.fromEntries(own), ...("columns" in part && "orient" in part && { columns: 1 }) };
 }
 
 /** Let the picture itself say what it shows. Vega says it of the box around it, which screen readers pass over. */

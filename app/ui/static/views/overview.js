@@ -103,7 +103,8 @@ function Tile({ row, session }) {
       ${change !== 0 && html` <span class=${isBetter ? "good" : "bad"}>${change > 0 ? "▲" : "▼"} ${formatChange(change, row.unit, session.currency)}</span>`}
     </p>
     <${Sparkline} points=${row.trend} />
-    <p><span class=${kind}>${sign} ${words.status[row.status]}</span> <span class="quiet">${words.pace(formatPeriod(row), short(row.value), short(row.target))}</span></p>
+    <p class=${kind}>${sign} ${words.status[row.status]}</p>
+    <p class="quiet">${words.pace(formatPeriod(row), short(row.value), short(row.target))}</p>
   </li>`;
 }
 
