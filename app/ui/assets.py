@@ -3,34 +3,54 @@
 import gzip
 import hashlib
 import mimetypes
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 import zstandard
 
+from app.core.aside import run_aside
+
 FOLDER = Path(__file__).parent / "static"
+ENTRY = "main.js"
 _TEXT_TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
 # The document, which is filled in, and types, which only programmers need.
 _NOT_SENT = ("index.html", ".d.ts")
 _MIN_COMPRESSED_BYTES = 1_000
 _GZIP_LEVEL, _ZSTD_LEVEL = 9, 19
+_IMPORT = re.compile(r'^(?:import|export)\b[^"(;=]*"(\.{1,2}/[^"]+)"', re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A file. bodies: by content coding, empty for none."""
+    """A file. bodies: by content coding, what was asked for so far."""
 
     content_type: str
-    bodies: dict[str, bytes]
+    content: bytes
+    bodies: dict[str, bytes] = field(default_factory=dict)
+
+    async def encode(self, coding: str) -> tuple[str, bytes]:
+        """Return a coding and the content in it. Small files have none. The first time takes up to a second, aside."""
+        if not coding or len(self.content) < _MIN_COMPRESSED_BYTES or self.content_type.startswith("font/"):
+            return "", self.content
+        if coding not in self.bodies:
+            self.bodies[coding] = await run_aside(lambda: _compress(self.content, coding), items=len(self.content))
+        return coding, self.bodies[coding]
 
 
 @dataclass(frozen=True, slots=True)
 class Assets:
-    """All files by their paths, such as `views/overview.js`. version: a hash of all of them, the first part of their address."""
+    """All files by their paths, such as `views/overview.js`.
+
+    version: a hash of all of them, the first part of their address. modules: those that every view needs, which a browser
+    would otherwise find one after the other.
+    """
 
     version: str
     files: dict[str, Asset]
+    modules: tuple[str, ...]
 
 
 @cache
@@ -42,14 +62,29 @@ def load_assets() -> Assets:
     for path in paths:
         name, content = path.relative_to(FOLDER).as_posix(), path.read_bytes()
         digest.update(name.encode() + b"\0" + content)
-        files[name] = _read(path, content)
-    return Assets(digest.hexdigest()[:16], files)
+        files[name] = Asset(_content_type(path), content)
+    return Assets(digest.hexdigest()[:16], files, _find_modules(files))
 
 
-def _read(path: Path, content: bytes) -> Asset:
-    content_type = _TEXT_TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    bodies = {"": content}
-    if len(content) >= _MIN_COMPRESSED_BYTES and not content_type.startswith("font/"):
-        bodies["gzip"] = gzip.compress(content, _GZIP_LEVEL, mtime=0)
-        bodies["zstd"] = zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compress(content)
-    return Asset(content_type, bodies)
+def _content_type(path: Path) -> str:
+    return _TEXT_TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+
+
+def _compress(content: bytes, coding: str) -> bytes:
+    if coding == "zstd":
+        return zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compress(content)
+    return gzip.compress(content, _GZIP_LEVEL, mtime=0)
+
+
+def _find_modules(files: Mapping[str, Asset]) -> tuple[str, ...]:
+    """Return the paths of all modules that are loaded with the first, which itself is not among them."""
+    paths: dict[str, None] = {}
+    pending = [ENTRY]
+    while pending:
+        name = pending.pop(0)
+        for target in _IMPORT.findall(files[name].content.decode()):
+            path = (FOLDER / name).parent.joinpath(target).resolve().relative_to(FOLDER.resolve()).as_posix()
+            if path not in paths:
+                paths[path] = None
+                pending.append(path)
+    return tuple(paths)

@@ -41,9 +41,11 @@ async def show_page(request: Request) -> Response:
     """Return the document of the page, which is the same for all views and says nothing about the data."""
     settings: Settings = request.app.state.settings
     prefix = settings.path_prefix
-    document = (FOLDER / "index.html").read_text(encoding="utf-8")
+    assets = load_assets()
+    links = [f'<link rel="modulepreload" href="{{{{static}}}}/{name}" />' for name in assets.modules]
+    document = (FOLDER / "index.html").read_text(encoding="utf-8").replace("{{modules}}", "\n    ".join(links))
     document = document.replace("{{base}}", escape(f"{prefix}/")).replace(
-        "{{static}}", escape(f"{prefix}/static/{load_assets().version}")
+        "{{static}}", escape(f"{prefix}/static/{assets.version}")
     )
     headers = {
         "Content-Security-Policy": _POLICY,
@@ -79,12 +81,11 @@ async def get_asset(request: Request, version: str, path: str) -> Response:
     asset = assets.files.get(path) if version == assets.version else None
     if asset is None:
         raise NotFound("There is no such file. Load the page again.")
-    coding = choose_coding(request.headers.get("accept-encoding", ""))
-    coding = coding if coding in asset.bodies else ""
+    coding, body = await asset.encode(choose_coding(request.headers.get("accept-encoding", "")))
     headers = {"Cache-Control": _IMMUTABLE, "Vary": "Accept-Encoding"} | (
         {"Content-Encoding": coding} if coding else {}
     )
-    return Response(asset.bodies[coding], media_type=asset.content_type, headers=headers)
+    return Response(body, media_type=asset.content_type, headers=headers)
 
 
 @router.post("/answers", response_class=Response)

@@ -128,6 +128,15 @@ def test_the_document_allows_nothing_inline_and_nothing_from_elsewhere(service: 
         assert (file.status_code, file.headers["cache-control"]) == (200, "public, max-age=31536000, immutable")
 
 
+def test_files_are_compressed_as_the_browser_accepts_it(service: Service) -> None:
+    path = f"/static/{load_assets().version}/style.css"
+    content = (FOLDER / "style.css").read_bytes()
+    for accepted in ("zstd, gzip", "gzip", "identity"):
+        answer = service.request("GET", path, headers={"Accept-Encoding": accepted, "Authorization": ""})
+        assert answer.content == content
+        assert answer.headers.get("content-encoding", "identity") == accepted.split(",")[0]
+
+
 @pytest.mark.parametrize("path", ["/explore", "/accounts/a%2Fb", "/data?x=1"])
 def test_every_address_of_a_view_is_the_page(service: Service, path: str) -> None:
     answer = service.request("GET", path, headers={"Accept": "text/html", "Authorization": ""})

@@ -6,7 +6,7 @@ import { ProblemText } from "./card.js";
 import { loadSession, session, signOut } from "./session.js";
 import { texts } from "./texts.js";
 import { choice } from "./theme.js";
-import { useModule } from "./views.js";
+import { loadModule, useModule } from "./views.js";
 import { SignIn } from "./views/sign-in.js";
 
 // The views in the order of the navigation. Each module is loaded when its view is opened, and exports `View`.
@@ -16,6 +16,9 @@ const VIEWS = {
 
 // The views of one thing, whose id is the second part of the address. They are no entries of the navigation.
 const DETAILS = {};
+
+/** @param {string} name of a view @param {string | null} id */
+const moduleOf = (name, id) => (id !== null && DETAILS[name]) || VIEWS[name] || VIEWS.overview;
 
 /** @type {any} */
 let firstProblem = null;
@@ -51,7 +54,7 @@ function Page() {
 function Content({ name, id }) {
   const main = useRef(null);
   const isDetail = id !== null && name in DETAILS;
-  const module = useModule((isDetail ? DETAILS : VIEWS)[name]);
+  const module = useModule(moduleOf(name, id));
   const [fault] = useErrorBoundary((error) => console.error(error));
   useEffect(() => {
     document.title = `${id ?? texts.views[name]} · ${texts.product}`;
@@ -67,6 +70,8 @@ function Content({ name, id }) {
 
 let hasNavigated = false;
 
+// Both take a moment. What fails here fails again when the view is shown, which says so.
+loadModule(moduleOf(address.value.view, address.value.id)).catch(() => {});
 loadSession()
   .catch((problem) => (firstProblem = problem))
   .finally(() => render(html`<${Page} />`, /** @type {HTMLElement} */ (document.getElementById("page"))));
