@@ -3,17 +3,20 @@
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, Route, sync_playwright
 
 
 @contextmanager
-def browser_page(url: str, *, purpose: str, is_fault: Callable[[str], bool] = lambda _: True) -> Iterator[Page]:
+def browser_page(
+    url: str, *, purpose: str, is_fault: Callable[[str], bool] = lambda _: True, **options: Any
+) -> Iterator[Page]:
     """Return a page of Chromium for which there is no other server than that of the URL.
 
     It fails on whatever the page could not load or run. purpose: what is not done where there is no Chromium. is_fault: whether a
-    text of the console or of an error is one.
+    text of the console or of an error is one. options: those of the browser's context.
     """
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:
@@ -30,7 +33,7 @@ def browser_page(url: str, *, purpose: str, is_fault: Callable[[str], bool] = la
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         try:
-            page = browser.new_page()
+            page = browser.new_page(**options)
             page.set_default_timeout(60_000)
             page.route("**/*", route)
             page.on("pageerror", lambda error: faults.append(str(error)))

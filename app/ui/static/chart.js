@@ -90,6 +90,11 @@ function describe(element, description) {
   picture.setAttribute("role", "graphics-document document");
   picture.setAttribute("aria-roledescription", "chart");
   picture.setAttribute("aria-label", description);
+  // Vega gives a role to every group of marks, also to those of which it has nothing to say.
+  for (const part of picture.querySelectorAll("[aria-roledescription]:not([aria-label])")) {
+    part.removeAttribute("role");
+    part.removeAttribute("aria-roledescription");
+  }
 }
 
 /** Show what Vega says of a mark beside the pointer, as text. */

@@ -31,6 +31,7 @@ function Page() {
   return html`
     <a class="skip" href="#content">${texts.skip}</a>
     <header class="bar">
+      <div class="progress" role="progressbar" aria-label=${texts.card.loading} hidden=${!isWaiting.value}></div>
       <strong>${texts.product}</strong>
       <nav aria-label=${texts.navigation}>
         ${Object.keys(VIEWS).map(
@@ -43,7 +44,6 @@ function Page() {
       </select>
       <button class="link" onClick=${signOut}>${texts.signIn.signOut}</button>
     </header>
-    <div class="progress" role="progressbar" aria-label=${texts.card.loading} hidden=${!isWaiting.value}></div>
     ${!isOnline.value && html`<p class="offline" role="status">${texts.problem.offline}</p>`}
     <${Content} key=${`${name}/${id ?? ""}`} name=${name} id=${id} />
     <div id="tooltip" role="presentation" hidden></div>
