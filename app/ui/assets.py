@@ -44,7 +44,7 @@ class Asset:
 class Assets:
     """All files by their paths, such as `views/overview.js`.
 
-    version: a hash of all of them, the first part of their address. modules: those that every view needs, which a browser
+    version: a hash of all of them, the first part of their address. modules: those that views share, which a browser
     would otherwise find one after the other.
     """
 
@@ -77,9 +77,9 @@ def _compress(content: bytes, coding: str) -> bytes:
 
 
 def _find_modules(files: Mapping[str, Asset]) -> tuple[str, ...]:
-    """Return the paths of all modules that are loaded with the first, which itself is not among them."""
+    """Return the paths of the modules that the first one or a view imports."""
     paths: dict[str, None] = {}
-    pending = [ENTRY]
+    pending = [ENTRY, *(name for name in files if name.startswith("views/"))]
     while pending:
         name = pending.pop(0)
         for target in _IMPORT.findall(files[name].content.decode()):

@@ -29,7 +29,7 @@ function Page() {
   const { view, id } = address.value;
   const name = view in VIEWS ? view : "overview";
   return html`
-    <a class="skip" href="#content">${texts.skip}</a>
+    <a class="skip" href="#content" onClick=${skip}>${texts.skip}</a>
     <header class="bar">
       <div class="progress" role="progressbar" aria-label=${texts.card.loading} hidden=${!isWaiting.value}></div>
       <strong>${texts.product}</strong>
@@ -48,6 +48,12 @@ function Page() {
     <${Content} key=${`${name}/${id ?? ""}`} name=${name} id=${id} />
     <div id="tooltip" role="presentation" hidden></div>
   `;
+}
+
+/** Go on in the content. The address of the link is relative to the base of the page, which is another view. */
+function skip(event) {
+  event.preventDefault();
+  document.getElementById("content")?.focus();
 }
 
 /** The view of the address. The keyboard and screen readers go on here when the reader has followed a link to it. */
