@@ -4,10 +4,10 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup clients run test campaign check types bench docs lock vendor publish clean
+.PHONY: help setup clients run test campaign check types bench docs screenshots lock vendor publish clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' Makefile
 
 setup: $(VENV)/installed ## create the virtual environment with the locked dependencies
 
@@ -60,6 +60,9 @@ $(VENV)/bench: $(VENV)/installed
 
 docs: $(VENV)/docs ## build the documentation site into build/site
 	$(BIN)/zensical build --strict --clean
+
+screenshots: setup ## take a picture of every view of the page with the demo, into docs/images/page (needs Chromium)
+	$(BIN)/python -m tests.ui.screenshots
 
 $(VENV)/docs: $(VENV)/installed
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[docs]'

@@ -73,6 +73,8 @@ class Reader:
         page = self.page
         expect(page.locator('main[aria-busy="false"]')).to_have_count(1)
         expect(page.locator("main > :not(.sr)").first).to_be_attached()
+        expect(page.locator("[aria-busy=true]")).to_have_count(0)
+        # Not everything that is awaited says so.
         while self._awaited:
             page.wait_for_timeout(20)
         expect(page.locator("[aria-busy=true]")).to_have_count(0)
