@@ -1,9 +1,11 @@
-"""The endpoint for Prometheus."""
+"""The endpoints for those who run the service: the meters for Prometheus, and the size and age of the books."""
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from app.access.auth import may_read_meters
+from app.access.auth import books_of, may_read_meters, requires
+from app.http.responses import json_response
 from app.monitoring.scrape import render_page
+from app.monitoring.size_and_age import BOOKS_SCHEMA, load_size_and_age
 
 router = APIRouter(tags=["operations"])
 
@@ -25,3 +27,19 @@ async def get_meters(request: Request) -> Response:
     accept = request.headers.get("accept", "")
     page, content_type = await render_page(request.app.state.books, accept, version=request.app.version)
     return Response(page, media_type=content_type)
+
+
+@router.get(
+    "/v1/books",
+    name="get_books",
+    response_class=Response,
+    responses=BOOKS_SCHEMA,
+    dependencies=[Depends(requires("read"))],
+)
+async def get_books(request: Request) -> Response:
+    """Return how large the books are, how far they go, and what work waits.
+
+    It is cheap to ask, so a monitor can: up to 10,000 events or accounts are counted, and of more the number is an estimate of
+    three digits.
+    """
+    return json_response(request, await load_size_and_age(books_of(request), version=request.app.version))

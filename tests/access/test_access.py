@@ -95,6 +95,7 @@ REQUIRED_SCOPES = {
     ("GET", "/v1/metrics/{metric}/restatements"): "read",
     ("GET", "/v1/metrics/{metric}/events"): "read",
     ("GET", "/v1/checks"): "read",
+    ("GET", "/v1/books"): "read",
     ("GET", "/v1/cohorts"): "read",
     ("GET", "/v1/onboarding/funnel"): "read",
     ("GET", "/v1/surveys/{survey_id}/distribution"): "read",
