@@ -65,7 +65,7 @@ def point_json(definition: AlertDefinition, point: AlertPoint, books: Books, acc
 def _sentence(definition: AlertDefinition, transition: Transition, account: str, *, currency: str) -> str:
     """Return what has happened, for people. account: its name, of an alert on each account."""
     point, metric = transition.point, definition.find_metric()
-    name = f"{metric.title if metric else definition.metric}{_of(definition, account)}"
+    name = definition.title_of(account)
     compared, result, previous = point.number(definition), point.result, point.previous
     if metric is None or compared is None or result is None or result.value is None:
         return f"{name} no longer has a value in {point.period.name}."
@@ -83,14 +83,6 @@ def _sentence(definition: AlertDefinition, transition: Transition, account: str,
 
 def _in_unit(metric: Metric, currency: str, *values: int | float) -> list[str]:
     return [in_unit(own, metric.unit, currency, beside=values) for own in values]
-
-
-def _of(definition: AlertDefinition, account: str) -> str:
-    """Return what the number is about, as a part of a sentence."""
-    group = definition.group
-    names = [account, group.subject, group.channel, group.segment]
-    text = "".join(f" of {name}" for name in names if name)
-    return f"{text} where {group.filter}" if group.filter else text
 
 
 def build_message(

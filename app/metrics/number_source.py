@@ -45,6 +45,13 @@ class NumberSource:
             return None
         return metric if self.convention == DEFAULT else metric.conventions.get(self.convention)
 
+    def title_of(self, account: str = "") -> str:
+        """Return what it is about, as people say it: Customers of enterprise. account: the name of the only account."""
+        metric, group = self.find_metric(), self.group
+        names = [account, group.subject, group.channel, group.segment]
+        text = (metric.title if metric else self.metric) + "".join(f" of {name}" for name in names if name)
+        return f"{text} where {group.filter}" if group.filter else text
+
     def question_path(self, period: Period, as_of: date | None = None, *, account: str | None = None) -> str:
         """Return the path of the question whose only row is the number of a period. account: of one account only."""
         parameters = {

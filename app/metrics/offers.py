@@ -32,13 +32,15 @@ class TrendPoint(NamedTuple):
 class TargetStanding(NamedTuple):
     """How near a target is in one period.
 
-    group: of `segment`, `filter`, `subject` and `channel` those that the target is about. clipped: whether it holds on a part
-    of the period only. expected: the value that the path has by now. projection: the value at the end of the period, by the
-    `projection_rule`, a sentence. interval: of value and projection, at 95%. amount, target_amount: of metrics in money.
-    status: met, on_track, behind, missed or no_data. question: the path of the question behind the value.
+    title: what the target is about, as people say it. group: of `segment`, `filter`, `subject` and `channel` those that it is
+    about. clipped: whether it holds on a part of the period only. expected: the value that the path has by now. projection: the
+    value at the end of the period, by the `projection_rule`, a sentence. interval: of value and projection, at 95%. amount,
+    target_amount: of metrics in money. status: met, on_track, behind, missed or no_data. question: the path of the question
+    behind the value.
     """
 
     id: str
+    title: str
     metric: str
     convention: str
     unit: str

@@ -43,7 +43,7 @@ _MAX_LENGTH = 10_000
 _DAY = timedelta(days=1)
 NO_TARGET = Result(None, reason="no_target")
 
-_JUDGMENT_MEMBERS: dict[str, Any] = {
+JUDGMENT_MEMBERS: dict[str, Any] = {
     **dict.fromkeys(("value", "target", "attainment", "gap"), NUMBER_SCHEMA),
     "status": {"type": "string", "enum": ["met", "missed", "no_data"]},
     "reason": {
@@ -51,7 +51,7 @@ _JUDGMENT_MEMBERS: dict[str, Any] = {
         "description": "Why there is no value; `no_target`: there was no target yet.",
     },
 }
-_JUDGMENT_SCHEMA = object_schema("TargetJudgment", _JUDGMENT_MEMBERS)
+_JUDGMENT_SCHEMA = object_schema("TargetJudgment", JUDGMENT_MEMBERS)
 _POSITION_SCHEMA: dict[str, Any] = {
     "metric": name_schema("MetricName"),
     "convention": {"type": "string"},
@@ -91,7 +91,7 @@ _COLUMNS = [
     *(
         column(f"{name}_{time}", schema, path=(time, name))
         for time in ("at_end", "now")
-        for name, schema in _JUDGMENT_MEMBERS.items()
+        for name, schema in JUDGMENT_MEMBERS.items()
     ),
     *columns(_CHANGED_SCHEMA),
 ]
@@ -186,11 +186,12 @@ def _known_at_end(placement: Placement, versions: Sequence[TargetVersion], *, bo
 
 
 def _requests(period: PastPeriod, as_of: date | None) -> list[NumberRequest]:
-    requests = [_request(period.now, as_of)]
-    return requests + ([_request(period.at_end, period.last_day)] if period.at_end else [])
+    requests = [request_past(period.now, as_of)]
+    return requests + ([request_past(period.at_end, period.last_day)] if period.at_end else [])
 
 
-def _request(placement: Placement, as_of: date | None) -> NumberRequest:
+def request_past(placement: Placement, as_of: date | None) -> NumberRequest:
+    """Return the request of the number of a target in a period that has ended."""
     is_whole = not placement.is_clipped and placement.definition.granularity != "total"
     return NumberRequest(placement.definition, placement.period, is_whole, as_of)
 
@@ -198,10 +199,10 @@ def _request(placement: Placement, as_of: date | None) -> NumberRequest:
 def _row(past: PastPeriod, numbers: Mapping[NumberKey, Result], *, as_of: date | None, today: date) -> dict[str, Any]:
     period, definition = past.now.period, past.now.definition
     metric = definition.find_metric()
-    now = _judgment(past.now, numbers[_request(past.now, as_of).key], today=today)
+    now = judge_past(past.now, numbers[request_past(past.now, as_of).key], today=today)
     at_end = dict.fromkeys(now) | {"status": "no_data", "reason": NO_TARGET.reason}
     if past.at_end:
-        at_end = _judgment(past.at_end, numbers[_request(past.at_end, past.last_day).key], today=past.last_day)
+        at_end = judge_past(past.at_end, numbers[request_past(past.at_end, past.last_day).key], today=past.last_day)
     return {
         "metric": definition.metric,
         "convention": metric.convention if metric else definition.convention,
@@ -217,7 +218,7 @@ def _row(past: PastPeriod, numbers: Mapping[NumberKey, Result], *, as_of: date |
     }
 
 
-def _judgment(placement: Placement, result: Result, *, today: date) -> dict[str, Any]:
+def judge_past(placement: Placement, result: Result, *, today: date) -> dict[str, Any]:
     """Return how near a value was to its target when its period was over."""
     aim = aim_of(placement, placement.definition.find_metric(), today=today, is_over=True)
     judgment = judge(shown_value(result), aim)

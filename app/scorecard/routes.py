@@ -15,6 +15,7 @@ from app.http.polls import pollable
 from app.http.responses import json_response, rows_response
 from app.scorecard.body import TargetBody
 from app.scorecard.history import HISTORY_SCHEMA, HistoryParameters, target_history
+from app.scorecard.preview import TARGET_PREVIEW_SCHEMA, preview_target
 from app.scorecard.scorecard import SCORECARD_SCHEMA, ScorecardParameters, scorecard
 from app.scorecard.targets import TARGET_SCHEMA, TARGETS_SCHEMA, end_target, list_targets, load_target, put_target
 
@@ -53,6 +54,22 @@ async def put_target_version(request: Request, target_id: PathId) -> Response:
     parameters = parse_query(request, _PutParameters)
     raw = await read_json(request)
     return json_response(request, await put_target(books_of(request), target_id, raw, strict=parameters.strict))
+
+
+@router.post(
+    "/targets/{target_id}/preview",
+    name="preview_target",
+    dependencies=READ,
+    responses=TARGET_PREVIEW_SCHEMA,
+    openapi_extra=body_schema(TargetBody, _TARGET) | query_schema(_PutParameters),
+)
+async def post_target_preview(request: Request, target_id: PathId) -> Response:
+    """Return what a PUT of the same body would change: the row of the scorecard before and after it, and the periods that
+    have ended. Nothing is stored.
+    """
+    parameters = parse_query(request, _PutParameters)
+    raw = await read_json(request)
+    return json_response(request, await preview_target(books_of(request), target_id, raw, strict=parameters.strict))
 
 
 @router.get(

@@ -47,6 +47,7 @@ _TREND_SCHEMA = list_schema(
 )
 _ROW_SCHEMA: dict[str, Any] = {
     "id": _TEXT | {"description": "The target."},
+    "title": _TEXT | {"description": "What the target is about, as people say it: `Customers of enterprise`."},
     "metric": name_schema("MetricName"),
     "convention": _TEXT,
     "unit": _TEXT,
@@ -99,6 +100,7 @@ _OPEN_SCHEMA = object_schema(
         | {"description": "The path of their list; null with `as_of`, since it shows what is open now."},
     },
 )
+STANDING_SCHEMA = object_schema("Standing", _ROW_SCHEMA, _OPTIONAL_ROW_SCHEMA)
 SCORECARD_SCHEMA = response_schema(
     "The targets of a period.",
     object_schema(
@@ -110,7 +112,7 @@ SCORECARD_SCHEMA = response_schema(
                 {"as_of": _DAY, "status": {"type": "array", "items": {"type": "string", "enum": [*STATUSES]}}},
             ),
             "summary": object_schema("ScorecardSummary", {status: {"type": "integer"} for status in STATUSES}),
-            "rows": list_schema("Standing", _ROW_SCHEMA, _OPTIONAL_ROW_SCHEMA),
+            "rows": {"type": "array", "items": STANDING_SCHEMA},
             "closed_loop": object_schema(
                 "ClosedLoop",
                 {

@@ -67,6 +67,20 @@ async def load_standings_in(
     today: the running day or, with `as_of`, that day. Raises Invalid for too many targets.
     """
     stretches_by_id = await run_plan(connection, load_all_stretches(as_of))
+    return await judge_targets(connection, books, stretches_by_id, start=start, end=end, today=today, as_of=as_of)
+
+
+async def judge_targets(
+    connection: Connection,
+    books: Books,
+    stretches_by_id: Mapping[str, Sequence[TargetStretch]],
+    *,
+    start: date,
+    end: date,
+    today: date,
+    as_of: date | None,
+) -> list[TargetStanding]:
+    """Return the standing of each of some targets, as `load_standings_in` does of all."""
     place_target = partial(place_in, start=start, end=end, calendar=books.calendar, today=today)
     histories = [
         TargetHistory(placement, earlier_periods(placement, calendar=books.calendar, today=today), stretches)
@@ -141,6 +155,7 @@ def _about(placement: Placement, metric: Metric | None) -> dict[str, Any]:
     definition = placement.definition
     return {
         "id": placement.id,
+        "title": definition.title_of(),
         "metric": definition.metric,
         "convention": metric.convention if metric else definition.convention,
         "unit": metric.unit if metric else "",

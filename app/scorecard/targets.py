@@ -13,7 +13,7 @@ from app.database.query_plan import run_plan
 from app.http.openapi import list_schema, name_schema, object_schema, response_schema
 from app.metrics.define import METRICS
 from app.metrics.number_checks import find_name_faults
-from app.scorecard.body import parse_target_fields
+from app.scorecard.body import TargetBody, parse_target_fields
 from app.scorecard.checks import check_fields
 from app.scorecard.definition import Definition
 from app.scorecard.history import load_known_target
@@ -64,7 +64,7 @@ _VERSION = {
     },
 }
 _VERSION_SCHEMA = object_schema("TargetVersion", {**_VERSION, **_DEFINITION}, _OPTIONAL)
-_TARGET_SCHEMA = object_schema(
+TARGET = object_schema(
     "Target",
     {
         "id": _TEXT,
@@ -79,10 +79,10 @@ _TARGET_SCHEMA = object_schema(
     },
     _OPTIONAL,
 )
-TARGET_SCHEMA = response_schema("The target.", _TARGET_SCHEMA)
+TARGET_SCHEMA = response_schema("The target.", TARGET)
 TARGETS_SCHEMA = response_schema(
     "All targets that hold or are ahead.",
-    object_schema("TargetList", {"targets": {"type": "array", "items": _TARGET_SCHEMA}}),
+    object_schema("TargetList", {"targets": {"type": "array", "items": TARGET}}),
 )
 
 
@@ -94,21 +94,16 @@ async def put_target(
     strict: whether attributes, subjects and channels that were never recorded are errors. recorded_on: the day from which it is
     known, after those of all earlier versions. None: today; only a demo says another. Raises Invalid with all faults.
     """
-    body, field_faults = parse_target_fields(raw)
-    today = await books.load_today()
-    definition, faults = check_fields(body, field_faults, calendar=books.calendar, today=today)
-    if definition is None:
-        faults += await books.database.read(lambda connection: find_name_faults(connection, books, body, strict=strict))
-        raise Invalid.of(faults, subject="The target")
+    body, _ = await parse_target(books, raw, strict=strict)
 
     async def write(connection: Connection, today: date) -> None:
         # The day may have changed, and with it the current period.
-        new, _ = check_fields(body, field_faults, calendar=books.calendar, today=today)
+        new, _ = check_fields(body, [], calendar=books.calendar, today=today)
         await lock_targets(connection)
         faults = await find_name_faults(connection, books, body, strict=strict)
         other_targets = await run_plan(connection, load_all_stretches(None))
         own = other_targets.pop(id, [])
-        if new is None or (faults := faults + _conflicts(new, other_targets, today=today)):
+        if new is None or (faults := faults + find_conflicts(new, other_targets, today=today)):
             raise Invalid.of(faults, subject="The target")
         if not changes_nothing(own, new):
             await write_version(connection, id, new, effective_from=new.since, recorded_on=recorded_on or today)
@@ -117,7 +112,20 @@ async def put_target(
     return await load_target(books, id, as_of=None)
 
 
-def _conflicts(new: Definition, other_targets: Mapping[str, Sequence[TargetStretch]], *, today: date) -> list[Fault]:
+async def parse_target(books: Books, raw: Any, *, strict: bool) -> tuple[TargetBody, Definition]:
+    """Return the fields of a body, and the definition as of today. Raises Invalid with all faults that need no other targets."""
+    body, field_faults = parse_target_fields(raw)
+    today = await books.load_today()
+    definition, faults = check_fields(body, field_faults, calendar=books.calendar, today=today)
+    if definition is None:
+        faults += await books.database.read(lambda connection: find_name_faults(connection, books, body, strict=strict))
+        raise Invalid.of(faults, subject="The target")
+    return body, definition
+
+
+def find_conflicts(
+    new: Definition, other_targets: Mapping[str, Sequence[TargetStretch]], *, today: date
+) -> list[Fault]:
     """Return the faults of a target beside the others: a duplicate, or one too many."""
     faults = []
     until = new.until or LAST_END
@@ -165,7 +173,7 @@ async def load_target(books: Books, id: str, *, as_of: date | None) -> dict[str,
     if not stretches:
         detail = "The target was ended in the period in which it began, so it holds on no day. It can be put again."
         raise NotFound(detail, code="target_ended")
-    return _target_json(id, stretches, today=today)
+    return target_json(id, stretches, today=today)
 
 
 async def list_targets(books: Books, *, as_of: date | None) -> list[dict[str, Any]]:
@@ -173,13 +181,13 @@ async def list_targets(books: Books, *, as_of: date | None) -> list[dict[str, An
     today = await load_last_day(books, as_of)
     by_id = await books.database.read(lambda connection: run_plan(connection, load_all_stretches(as_of)))
     return [
-        _target_json(id, stretches, today=today)
+        target_json(id, stretches, today=today)
         for id, stretches in sorted(by_id.items())
         if any(own.end > today for own in stretches)
     ]
 
 
-def _target_json(id: str, stretches: Sequence[TargetStretch], *, today: date) -> dict[str, Any]:
+def target_json(id: str, stretches: Sequence[TargetStretch], *, today: date) -> dict[str, Any]:
     """Return a target: the version that holds, else the next one, else the last one; and all of its versions."""
     current, ahead = stretch_on(stretches, today), [own for own in stretches if own.start > today]
     shown_stretch = current or (ahead[0] if ahead else stretches[-1])

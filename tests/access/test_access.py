@@ -67,6 +67,7 @@ REQUIRED_SCOPES = {
     ("GET", "/v1/targets/{target_id}"): "read",
     ("GET", "/v1/targets/{target_id}/history"): "read",
     ("GET", "/v1/targets"): "read",
+    ("POST", "/v1/targets/{target_id}/preview"): "read",
     ("GET", "/v1/scorecard"): "read",
     ("GET", "/v1/health"): "read",
     ("GET", "/v1/accounts/{account_id}/health"): "read",

@@ -163,3 +163,49 @@ def test_the_repair_of_a_wrong_clock_redates_targets(service: Service) -> None:
     assert service.run(repair()) == (date(2028, 3, 1), 1)
     assert service.get("/v1/targets/goal")["recorded_on"] == "2026-03-20"
     assert card(service, as_of="2026-03-20").keys() == {"goal"}
+
+
+def preview(service: Service, id: str, body: dict[str, Any], *, status: int = 200) -> dict[str, Any]:
+    answer = service.request("POST", f"/v1/targets/{id}/preview", json=body)
+    assert answer.status_code == status, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def test_a_preview_is_what_a_put_makes_and_stores_nothing(service: Service) -> None:
+    sessions(service, 4, at="2026-02-10")
+    sessions(service, 6)
+    first = {"metric": "sessions", "granularity": "month", "value": 5}
+    new = preview(service, "use", first)
+    assert (new["before"], new["changes"], new["periods"]) == (None, True, [])
+    assert service.get("/v1/targets")["targets"] == []
+    before = put(service, "use", "sessions", 5)
+    for change in ({"value": 9}, {"value": 3, "from": "2026-01-01"}, {"value": 7, "from": "2026-05-01"}, first):
+        found = preview(service, "use", first | change)
+        assert service.get("/v1/targets/use") == before
+        assert found["before"] == row(service, "use")
+        assert put(service, "use", **(first | change)) == found["target"]  # type: ignore[arg-type]
+        assert found["after"] == row(service, "use")
+        ended = [
+            {**own["now"], **{name: own[name] for name in ("period", "start", "end")}}
+            for own in history(service, "use")
+        ]
+        assert found["periods"] == ended
+        assert found["changes"] == (found["target"] != before)
+        before = service.get("/v1/targets/use")
+    assert [own["status"] for own in preview(service, "use", first | {"from": "2026-01-01"})["periods"]] == [
+        "missed"
+    ] * 2
+
+
+def test_a_preview_finds_the_faults_of_a_put(service: Service) -> None:
+    put(service, "use", "sessions", 5)
+    for id, body in (
+        ("use", {"metric": "nps", "granularity": "month", "value": 101, "segment": "none"}),
+        ("other", {"metric": "sessions", "granularity": "month", "value": 5}),
+        ("use", {"granularity": "minute"}),
+    ):
+        stored = service.request("PUT", f"/v1/targets/{id}", json=body)
+        found = preview(service, id, body, status=stored.status_code)
+        assert stored.status_code == 422
+        assert found["errors"] == stored.json()["errors"]

@@ -14,7 +14,15 @@ from tests.support.service import Service, session
 CANARY = "c4narY"
 JSON, NDJSON = "application/json", "application/x-ndjson"
 CLOUDEVENT, CLOUDEVENTS = "application/cloudevents+json", "application/cloudevents-batch+json"
-# The endpoints with a JSON body, each with a valid one; None: the body is a batch of events.
+_TARGET: dict[str, Any] = {
+    "metric": "nps",
+    "granularity": "month",
+    "value": 40,
+    "baseline": "20.5",
+    "from": "2026-01-01",
+    "until": "2027-01-01",
+    "path": [{"until": "2026-07-01", "value": 30}],
+}
 _HEALTH_MODEL: dict[str, Any] = {
     "effective_from": "2026-01-01",
     "description": "Usage only.",
@@ -27,6 +35,7 @@ _HEALTH_MODEL: dict[str, Any] = {
     ],
     "segment_weights": [],
 }
+# The endpoints with a JSON body, each with a valid one; None: the body is a batch of events.
 ENDPOINTS: dict[tuple[str, str], dict[str, Any] | None] = {
     ("POST", "/v1/events"): None,
     ("POST", "/v1/survey-responses"): None,
@@ -50,15 +59,8 @@ ENDPOINTS: dict[tuple[str, str], dict[str, Any] | None] = {
     },
     ("PUT", "/v1/exchange-rates"): {"currency": "EUR", "rates": {"2026-01-01": "1.08"}},
     ("PUT", "/v1/segments/paying"): {"filter": 'plan != "free"'},
-    ("PUT", "/v1/targets/goal"): {
-        "metric": "nps",
-        "granularity": "month",
-        "value": 40,
-        "baseline": "20.5",
-        "from": "2026-01-01",
-        "until": "2027-01-01",
-        "path": [{"until": "2026-07-01", "value": 30}],
-    },
+    ("PUT", "/v1/targets/goal"): _TARGET,
+    ("POST", "/v1/targets/goal/preview"): _TARGET,
     ("PUT", "/v1/alerts/goal"): {
         "metric": "nps",
         "granularity": "month",

@@ -15,6 +15,7 @@ _DAY = timedelta(days=1)
 _QUARTER = Period("2026-Q1", date(2026, 1, 1), date(2026, 4, 1), complete=False)
 _STANDING = TargetStanding(
     id="nps-target",
+    title="Net Promoter Score",
     metric="nps",
     convention="default",
     unit="points",

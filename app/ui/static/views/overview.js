@@ -96,7 +96,7 @@ function Tile({ row, session }) {
   const change = hasChange ? complete.value - before.value : 0;
   const isBetter = change > 0 === (row.direction === "up");
   return html`<li class="card tile">
-    <h2>${row.title ?? row.metric.replaceAll("_", " ")}${row.group.segment && html` <small class="quiet">${row.group.segment}</small>`}</h2>
+    <h2><bdi>${row.title}</bdi></h2>
     <p class="value">${short(complete?.value)}</p>
     <p class="quiet">
       ${complete ? formatPeriod(complete) : texts.card.nothing}
