@@ -37,7 +37,7 @@ run: setup ## run the service with demo data on the embedded PostgreSQL
 	exec $(BIN)/csmetrics serve
 
 test: check clients ## check, then run all tests in parallel
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 -rs
 
 campaign: setup ## try random data with fifty times as many examples, kill processes for 15 minutes on a busy machine, and poll during writes
 	CAMPAIGN=50 $(BIN)/python -m pytest -n 2 $(shell grep -rl 'campaign import examples' tests)
