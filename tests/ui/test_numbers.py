@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
 from playwright.sync_api import Locator, Page
@@ -14,10 +15,11 @@ from tests.support.views import EACH_VIEW, Reader, View, reader_of
 _NUMBER = re.compile(r"[-+−]?[$€£]?\d[\d,.]*(?:[KMBT]\b)?")
 
 # The texts of an element, without those that are no part of an answer.
-_TEXTS = """(element) => {
+_TEXTS = """(element, left) => {
   const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
   const texts = [];
-  const isOther = (node) => node.parentElement.closest("thead, caption, svg, label, select, button");
+  const others = ["thead, caption, svg, label, select, button, code", ...(left ? [left] : [])].join(", ");
+  const isOther = (node) => node.parentElement.closest(others);
   while (walker.nextNode()) if (!isOther(walker.currentNode)) texts.push(walker.currentNode.data);
   return texts.join(" ");
 }"""
@@ -41,6 +43,11 @@ def test_every_number_is_in_the_answer_to_the_request_beside_it(company: Service
         reader.open(view)
         count = sum(compare(reader, card).total() for card in cards_of(reader.page))
         assert count, "The view shows no number."
+        # What stands beside the cards is in one of the answers that the view has asked for.
+        answers = [reader.process.request("GET", path).json() for path in {*map(plain, reader.questions())}]
+        known = set(numbers_in(" ".join(write_all(reader, answers))))
+        rest = numbers_in(reader.page.locator("main").evaluate(_TEXTS, ".card:has(> footer code)"))
+        assert {number for number in rest if number not in known} == set()
 
 
 def cards_of(page: Page) -> list[Locator]:
@@ -65,6 +72,13 @@ def compare(reader: Reader, card: Locator) -> Counter[str]:
         # The twin of a chart leaves nothing out.
         assert numbers_in(" ".join(write_values(reader, body["rows"]))) - shown == Counter(), path
     return shown
+
+
+def plain(path: str) -> str:
+    """Return a question without the parameters that make a chart of its answer."""
+    before, _, query = path.partition("?")
+    params = [own for own in query.split("&") if own.partition("=")[0] not in ("format", "theme", "")]
+    return f"{before}?{'&'.join(params)}" if params else before
 
 
 def numbers_in(text: str) -> Counter[str]:
@@ -107,6 +121,9 @@ def leaves_of(body: Any) -> Iterable[Any]:
             yield from leaves_of(value)
     elif isinstance(body, list):
         yield len(body)
+        # The page says how a value has changed.
+        values = [own["value"] for own in body if isinstance(own, dict) and isinstance(own.get("value"), int | float)]
+        yield from (after - before for before, after in pairwise(values))
         for value in body:
             yield from leaves_of(value)
     else:
