@@ -83,6 +83,7 @@ REQUEST = [
     Code("unknown_vendor", "422", "No vendor of this name is understood.", "Take one of `did_you_mean`. `GET /v1/inbound-vendors` lists all vendors; `generic` takes any JSON."),
     Code("unknown_convention", "422", "None of the metrics has this convention.", "Take one of `did_you_mean`; `detail` lists all that they have."),
     Code("unknown_dimension", "422", "A metric has no `subject` or no `channel`.", "See [metrics](metrics.md) for what each can be broken down by."),
+    Code("unknown_cohort", "422", "The triangle of this range has no such cohort, or not so many periods after it.", "Take `cohort` and `number` of a row of `GET /v1/cohorts` with the same parameters."),
     Code("unknown_segment", "404, 422", "There is no segment of this name.", "Take one of `did_you_mean`. `GET /v1/segments` lists all segments."),
     Code("unknown_target", "404", "There is no target of this id.", "Take one of `did_you_mean`. `GET /v1/targets` lists all targets."),
     Code("target_ended", "404", "The target has ended already, or it was ended in the period in which it began.", "Put it again if it is needed."),

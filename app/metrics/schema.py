@@ -102,6 +102,8 @@ QUESTION_SCHEMA = object_schema(
         "strict": {"type": "boolean"},
         "by": _TEXT | {"description": "Of a report: what its rows are about."},
         "measure": _TEXT | {"description": "Of cohorts: what is followed."},
+        "cohort": _TEXT | {"description": "Of the accounts of a cohort: its period."},
+        "number": {"type": "integer", "description": "Of the accounts of a cohort: the number of periods since."},
     },
     description="The question that was answered, with its defaults.",
 )

@@ -41,7 +41,7 @@ from app.metrics.rows import (
 from app.metrics.schema import NUMBER_SCHEMA, question_answer, rows_schema
 from app.reports.schemas import GROUP_SCHEMA, PERIOD_SCHEMA, REASON_SCHEMA
 
-_POSITION_SCHEMA: dict[str, Any] = {
+POSITION_SCHEMA: dict[str, Any] = {
     "cohort": {
         "type": "string",
         "description": "The period of the first payment, first order or first use.",
@@ -51,7 +51,7 @@ _POSITION_SCHEMA: dict[str, Any] = {
     "number": {"type": "integer", "description": "The number of periods since that of the cohort, which is 0."},
     **PERIOD_SCHEMA,
 }
-_VALUE_SCHEMA: dict[str, Any] = {
+VALUE_SCHEMA: dict[str, Any] = {
     "size": {
         "type": ["integer", "null"],
         "description": "The number of customers, purchasers or users in the cohort.",
@@ -67,7 +67,7 @@ _VALUE_SCHEMA: dict[str, Any] = {
     },
     "percent": NUMBER_SCHEMA | {"description": "`value` as a percentage of `initial`."},
 }
-_AMOUNT_SCHEMA: dict[str, Any] = {
+AMOUNT_SCHEMA: dict[str, Any] = {
     "amount": {
         "type": ["string", "null"],
         "format": "decimal",
@@ -77,14 +77,14 @@ _AMOUNT_SCHEMA: dict[str, Any] = {
 COHORTS_SCHEMA = rows_schema(
     "CohortPeriod",
     "One row per cohort and period, from the period of the cohort on.",
-    _POSITION_SCHEMA | GROUP_SCHEMA | _VALUE_SCHEMA,
-    _AMOUNT_SCHEMA | REASON_SCHEMA,
+    POSITION_SCHEMA | GROUP_SCHEMA | VALUE_SCHEMA,
+    AMOUNT_SCHEMA | REASON_SCHEMA,
     chart=True,
 )
 
 
-class CohortParameters(ChartParameters, CommonParameters):
-    """Parameters of cohorts. An account is in the groups that it was in at the start of its cohort's period."""
+class CohortQuestion(CommonParameters):
+    """What is asked of cohorts. An account is in the groups that it was in at the start of its cohort's period."""
 
     by: Literal["week", "month", "quarter", "year"] = Field("month", description="The length of cohorts and periods.")
     measure: Literal["customers", "mrr", "users", "purchasers", "revenue"] = Field(
@@ -95,7 +95,11 @@ class CohortParameters(ChartParameters, CommonParameters):
     )
 
 
-class _CohortMeasure(NamedTuple):
+class CohortParameters(ChartParameters, CohortQuestion):
+    """Parameters of the triangle, which can be a chart."""
+
+
+class CohortMeasure(NamedTuple):
     """How a measure is followed.
 
     metric: the metric whose accounts or users the cohorts divide. presence: the presence of users. For accounts instead:
@@ -120,16 +124,16 @@ class _CohortMeasure(NamedTuple):
 
 
 _FIRST_PAYMENT, _FIRST_ORDER = "customers_new", "purchasers"
-_MEASURES = {
-    "customers": _CohortMeasure("customers", first=_FIRST_PAYMENT, added="customers", is_balance=True),
-    "mrr": _CohortMeasure("customers", first=_FIRST_PAYMENT, added="mrr", is_balance=True, is_money=True),
-    "users": _CohortMeasure("active_users", presence="active_users"),
-    "purchasers": _CohortMeasure("revenue", first=_FIRST_ORDER, added="orders", counts_accounts=True),
-    "revenue": _CohortMeasure("revenue", first=_FIRST_ORDER, added="purchases", subtracted="refunds", is_money=True),
+COHORT_MEASURES = {
+    "customers": CohortMeasure("customers", first=_FIRST_PAYMENT, added="customers", is_balance=True),
+    "mrr": CohortMeasure("customers", first=_FIRST_PAYMENT, added="mrr", is_balance=True, is_money=True),
+    "users": CohortMeasure("active_users", presence="active_users"),
+    "purchasers": CohortMeasure("revenue", first=_FIRST_ORDER, added="orders", counts_accounts=True),
+    "revenue": CohortMeasure("revenue", first=_FIRST_ORDER, added="purchases", subtracted="refunds", is_money=True),
 }
 
 
-class _CohortSums(NamedTuple):
+class CohortSums(NamedTuple):
     """The size of each cohort, in its own period, and its value in each period."""
 
     sizes: Triangle
@@ -156,51 +160,53 @@ async def retention_triangle(books: Books, parameters: CohortParameters) -> Answ
     Each cohort has a row for every period from its own to the current one, ordered by cohort, group and period. Raises
     Invalid for an invalid question, and for an answer of more than a million rows.
     """
-    measure = _MEASURES[parameters.measure]
+    measure = COHORT_MEASURES[parameters.measure]
     question = await resolve_question(books, [measure.metric], Parameters.of(parameters, granularity=parameters.by))
     periods = [period for period in question.periods if period.start <= question.today]
     spans = [period_span(question, period) for period in periods]
 
-    async def load(connection: Connection) -> _CohortSums:
+    async def load(connection: Connection) -> CohortSums:
         plans: list[QueryPlan[Any]] = [check_names(books.database, question.names)]
-        _, sums = await run_plan(connection, merge_plans([*plans, _sum(books, question, measure, spans)]))
+        _, sums = await run_plan(connection, merge_plans([*plans, sum_cohorts(books, question, measure, spans)]))
         return sums
 
     sums = await books.database.ask(load)
     rows = _list_rows(question, sums, periods)
     page, next_cursor = paginate(rows, limit=parameters.page_rows, cursor=parameters.cursor)
     currency = books.currency if measure.is_money else None
-    numbers = [*_VALUE_SCHEMA, "amount"] if currency else [*_VALUE_SCHEMA]
+    numbers = [*VALUE_SCHEMA, "amount"] if currency else [*VALUE_SCHEMA]
     question_json = question.as_json(without=("metrics", "conventions", "granularity", "totals"))
     body = {
         "question": question_json | {"by": parameters.by, "measure": parameters.measure},
         "rows": [mask_unknown(_compute_row(row, question, sums, measure, currency), numbers, question) for row in page],
         "next": next_cursor,
     } | knowledge_members(question)
-    after = columns(_VALUE_SCHEMA | _AMOUNT_SCHEMA, numbers)
-    return question_answer("cohorts", body, question, before=columns(_POSITION_SCHEMA), after=after)
+    after = columns(VALUE_SCHEMA | AMOUNT_SCHEMA, numbers)
+    return question_answer("cohorts", body, question, before=columns(POSITION_SCHEMA), after=after)
 
 
-def _sum(books: Books, question: Question, measure: _CohortMeasure, spans: Sequence[Span]) -> QueryPlan[_CohortSums]:
+def sum_cohorts(
+    books: Books, question: Question, measure: CohortMeasure, spans: Sequence[Span]
+) -> QueryPlan[CohortSums]:
     """Return the sums of a measure, empty ones where nothing of it has been recorded."""
     texts = {measure.presence, measure.first, measure.added, measure.subtracted} - {""}
     labels = yield from lookup_labels(books.database, texts)
     if not spans or (measure.presence or measure.first) not in labels:
-        return _CohortSums(empty_triangle(), empty_triangle())
+        return CohortSums(empty_triangle(), empty_triangle())
     # An account is in one cohort only.
     per_group = len(spans) * (2 if "account" in question.selection.group_by else len(spans) + 1)
     operands = METRICS[measure.metric].operands
     selection, _ = yield from check_size(books.database, question.selection, operands, spans, per_group=per_group)
     if measure.presence:
         users = yield from cohorts.sum_user_cohorts(selection, spans, presence_label=labels[measure.presence])
-        return _CohortSums(users, users)
+        return CohortSums(users, users)
     count = measure.counts_accounts
     first = labels[measure.first]
     sums = yield from cohorts.sum_account_cohorts(selection, spans, first=first, measures=labels, count_accounts=count)
     values = sums[measure.added]
     if measure.subtracted in sums:
         _subtract(sums[measure.subtracted], values)
-    return _CohortSums(sums[measure.first], _balances(values, len(spans)) if measure.is_balance else values)
+    return CohortSums(sums[measure.first], _balances(values, len(spans)) if measure.is_balance else values)
 
 
 def _subtract(triangle: Triangle, values: Triangle) -> None:
@@ -221,7 +227,7 @@ def _balances(changes: Triangle, count: int) -> Triangle:
     return balances
 
 
-def _list_rows(question: Question, sums: _CohortSums, periods: Sequence[Period]) -> list[_CohortRow]:
+def _list_rows(question: Question, sums: CohortSums, periods: Sequence[Period]) -> list[_CohortRow]:
     groups = sorted(default_groups(question).union(*sums), key=group_sort_key)
     count = len(periods) * (len(periods) + 1) // 2 * len(groups)
     check_row_count(count, pointer="/query/by", instead="use longer cohorts or a shorter range")
@@ -234,23 +240,27 @@ def _list_rows(question: Question, sums: _CohortSums, periods: Sequence[Period])
 
 
 def _compute_row(
-    row: _CohortRow, question: Question, sums: _CohortSums, measure: _CohortMeasure, currency: str | None
+    row: _CohortRow, question: Question, sums: CohortSums, measure: CohortMeasure, currency: str | None
 ) -> Row:
     cohort, period = row.periods[row.cohort_index], row.periods[row.period_index]
-    start = (row.cohort_index, row.cohort_index)
-    size = _value(sums.sizes, row.group, start)
-    initial = _value(sums.values, row.group, start) if currency else size
-    value = _value(sums.values, row.group, (row.cohort_index, row.period_index))
-    members: Row = {
+    return {
         "cohort": cohort.name,
         "cohort_start": cohort.start,
         "number": row.period_index - row.cohort_index,
         **base_row(period, row.group, question),
-        "size": size,
-        "initial": initial,
-        "value": value,
-        "percent": percent(value, initial),
+        **compute_values(sums, row.group, (row.cohort_index, row.period_index), measure, currency),
     }
+
+
+def compute_values(
+    sums: CohortSums, group: Group, cell: tuple[int, int], measure: CohortMeasure, currency: str | None
+) -> Row:
+    """Return size, initial value, value and percentage of a group. cell: the indexes of the cohort's period and of the period."""
+    start = (cell[0], cell[0])
+    size = _value(sums.sizes, group, start)
+    initial = _value(sums.values, group, start) if currency else size
+    value = _value(sums.values, group, cell)
+    members: Row = {"size": size, "initial": initial, "value": value, "percent": percent(value, initial)}
     if currency:
         amounts: list[Amount] = [per_month(sum) if measure.is_per_year else sum for sum in (initial, value)]
         members["initial"], members["value"] = (round_number(float(amount / MONEY_SCALE)) for amount in amounts)

@@ -8,6 +8,7 @@ from app.http.openapi import query_schema
 from app.http.params import parse_query
 from app.http.polls import pollable
 from app.http.responses import json_response, rows_response
+from app.reports.cohort_accounts import COHORT_ACCOUNTS_SCHEMA, CohortAccountsParameters, list_cohort_accounts
 from app.reports.cohorts import COHORTS_SCHEMA, CohortParameters, retention_triangle
 from app.reports.distribution import DISTRIBUTION_SCHEMA, DistributionParameters, score_distribution
 from app.reports.funnel import FUNNEL_SCHEMA, FunnelParameters, onboarding_funnel
@@ -28,6 +29,24 @@ async def get_cohorts(request: Request) -> Response:
     """
     parameters = parse_query(request, CohortParameters)
     answer = await retention_triangle(books_of(request), parameters)
+    return await rows_response(request, parameters, answer)
+
+
+@router.get(
+    "/cohorts/accounts",
+    name="list_cohort_accounts",
+    responses=COHORT_ACCOUNTS_SCHEMA,
+    openapi_extra=query_schema(CohortAccountsParameters),
+)
+@pollable
+async def get_cohort_accounts(request: Request) -> Response:
+    """List the accounts behind one cell of the retention triangle: who began in a period, and what is left of each later.
+
+    The parameters are those of the triangle, with `cohort` and `number` of one of its rows. The numbers of the accounts add up
+    to those of that row.
+    """
+    parameters = parse_query(request, CohortAccountsParameters)
+    answer = await list_cohort_accounts(books_of(request), parameters)
     return await rows_response(request, parameters, answer)
 
 

@@ -98,6 +98,7 @@ REQUIRED_SCOPES = {
     ("GET", "/v1/checks"): "read",
     ("GET", "/v1/books"): "read",
     ("GET", "/v1/cohorts"): "read",
+    ("GET", "/v1/cohorts/accounts"): "read",
     ("GET", "/v1/onboarding/funnel"): "read",
     ("GET", "/v1/surveys/{survey_id}/distribution"): "read",
     ("GET", "/v1/accounts/{account_id}/overview"): "read",
@@ -301,7 +302,12 @@ def test_a_read_only_key_may_be_in_the_url(
     path: str, shared: Service, keys: dict[str, str], ids: dict[str, str]
 ) -> None:
     path = path.format_map(ids)
-    params = {"query": {"metrics": "nps"}, "explanation": {"from": "2026-03-01"}}.get(path.rpartition("/")[2], {})
+    by_end = {
+        "query": {"metrics": "nps"},
+        "explanation": {"from": "2026-03-01"},
+        "cohorts/accounts": {"cohort": "2026-03", "number": 0},
+    }
+    params: dict[str, Any] = next((own for end, own in by_end.items() if path.endswith(f"/{end}")), {})
     response = request(shared, "GET", path, params={"api_key": keys["read"], **params})
     assert response.status_code == 200, response.text
     assert keys["read"] not in response.text

@@ -38,6 +38,7 @@ QUESTIONS: list[tuple[str, dict[str, Any]]] = [
     ("/v1/metrics/sessions/events", RANGE),
     ("/v1/cohorts", RANGE | {"measure": "mrr"}),
     ("/v1/cohorts", RANGE),
+    ("/v1/cohorts/accounts", RANGE | {"measure": "mrr", "group_by": "plan", "cohort": "2026-01", "number": 1}),
     ("/v1/onboarding/funnel", RANGE),
     ("/v1/surveys/nps/distribution", RANGE),
     ("/v1/feedback", {}),

@@ -169,6 +169,10 @@ NAMES = {
     "subject": ("exprot", "unknown_subject"),
     "channel": ("emial", "unknown_channel"),
 }
+REQUIRED: dict[str, dict[str, Any]] = {
+    "/v1/query": {"metrics": "nps"},
+    "/v1/cohorts/accounts": {"period": "2026-02", "cohort": "2026-02", "number": 0},
+}
 IN_PATHS = {"metric": "nps", "survey_id": "nps", "account_id": "acme"}
 
 
@@ -187,7 +191,7 @@ def test_every_endpoint_refuses_unknown_names_in_every_parameter(shared: Service
     for path, name in checked:
         filled = re.sub(r"\{(\w+)\}", lambda match: IN_PATHS[match[1]], path)
         value, code = NAMES[name]
-        params = {name: value} | ({"metrics": "nps"} if path == "/v1/query" else {})
+        params = {name: value} | REQUIRED.get(path, {})
         answer = shared.request("GET", filled, params=params)
         # The events behind a number have no groups at all.
         codes = {fault["code"] for fault in answer.json().get("errors", ())}

@@ -55,6 +55,7 @@ QUESTIONS = (
     "/v1/feedback/themes",
     f"/v1/feedback/{_COMMENT}",
     "/v1/cohorts",
+    f"/v1/cohorts/accounts?cohort={datetime.now(UTC):%Y-%m}&number=0",
     "/v1/onboarding/funnel",
     "/v1/insights",
     "/v1/insights/nps_drop/accounts",
