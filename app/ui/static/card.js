@@ -15,18 +15,21 @@ import { texts } from "./texts.js";
  * @param {any} [props.title] otherwise that of the chart
  * @param {any} [props.lead] a sentence below the heading; otherwise that of the chart
  * @param {boolean} [props.wide]
+ * @param {boolean} [props.half] half as wide as the view
+ * @param {boolean} [props.all] as wide as the view
  * @param {any} [props.more] beside the heading
  * @param {(datum: any) => void} [props.onPoint] called with the datum of a mark of the chart that was clicked
- * @param {(rows: any[]) => any} [props.table] makes the table twin of a chart from the rows of the answer; otherwise all their columns
+ * @param {(rows: any[], body: any) => any} [props.table] makes the table twin of a chart from the rows of the answer, or from the whole answer; otherwise all their columns
+ * @param {boolean} [props.hasFiles] whether the answer has the formats of tables
  * @param {(body: any) => any} [props.children] makes the content of the answer; without, the answer is a chart with a table twin
  */
-export function Card({ path, answer, title, lead, wide, more, onPoint, table, children }) {
+export function Card({ path, answer, title, lead, wide, half, all, more, onPoint, table, hasFiles = true, children }) {
   const [isTable, setTable] = useState(false);
   const isChart = !children;
   const spec = isChart && answer.body;
   const heading = title ?? spec?.title?.text?.join(" ") ?? "";
   const sentence = lead ?? spec?.title?.subtitle?.join(" ");
-  return html`<section class=${wide ? "card wide" : "card"} aria-busy=${answer.isOld || (!answer.body && !answer.problem)}>
+  return html`<section class=${`card${all ? " all" : half ? " half" : wide ? " wide" : ""}`} aria-busy=${answer.isOld || (!answer.body && !answer.problem)}>
     <header>
       <h2>${heading}</h2>
       ${more}
@@ -38,7 +41,7 @@ export function Card({ path, answer, title, lead, wide, more, onPoint, table, ch
         ? html`<${TableTwin} path=${withFormat(path, null)} table=${table} />`
         : html`<${Content} answer=${answer} children=${children} onPoint=${onPoint} />`}
     </div>
-    <${RequestLine} path=${path} isChart=${isChart} />
+    <${RequestLine} path=${path} isChart=${isChart} hasFiles=${hasFiles} />
   </section>`;
 }
 
@@ -51,7 +54,7 @@ function Content({ answer, children, onPoint }) {
 /** The rows of a chart, asked for when somebody wants them. */
 function TableTwin({ path, table }) {
   const answer = useAnswers([path])(path);
-  return html`<${Content} answer=${answer}>${(body) => (table ? table(body.rows) : html`<${RowsTable} rows=${body.rows} />`)}<//>`;
+  return html`<${Content} answer=${answer}>${(body) => (table ? table(body.rows, body) : html`<${RowsTable} rows=${body.rows} />`)}<//>`;
 }
 
 /** @param {{ problem: any, retry?: () => void }} props */
@@ -67,10 +70,10 @@ export function ProblemText({ problem, retry }) {
   </div>`;
 }
 
-/** The request that gives these numbers, to read and to copy. @param {{ path: string, isChart?: boolean }} props */
-export function RequestLine({ path, isChart = false }) {
+/** The request that gives these numbers, to read and to copy. @param {{ path: string, isChart?: boolean, hasFiles?: boolean }} props */
+export function RequestLine({ path, isChart = false, hasFiles = true }) {
   return html`<footer>
     <code title=${texts.card.request}>GET ${withFormat(path, null)}</code>
-    <${Copy} path=${path} isChart=${isChart} />
+    <${Copy} path=${path} isChart=${isChart} hasFiles=${hasFiles} />
   </footer>`;
 }

@@ -12,6 +12,8 @@ import { SignIn } from "./views/sign-in.js";
 // The views in the order of the navigation. Each module is loaded when its view is opened, and exports `View`.
 const VIEWS = {
   overview: () => import("./views/overview.js"),
+  scorecard: () => import("./views/scorecard.js"),
+  "health-model": () => import("./views/health-model.js"),
 };
 
 // The views of one thing, whose id is the second part of the address. They are no entries of the navigation.

@@ -27,12 +27,12 @@ export function curlOf(path) {
   return `curl -H "Authorization: Bearer $KEY" '${addressOf(withFormat(path, null)).replaceAll("'", "%27")}'`;
 }
 
-/** What a reader can do with the request of a card. @param {{ path: string, isChart: boolean }} props */
-export function Copy({ path, isChart }) {
+/** What a reader can do with the request of a card. @param {{ path: string, isChart: boolean, hasFiles: boolean }} props */
+export function Copy({ path, isChart, hasFiles }) {
   const link = (format) => withFormat(path, format).slice(1);
   return html`<span class="actions">
     <${CopyButton} text=${curlOf(path)} label="curl" title=${texts.card.copy} />
-    ${["csv", "xlsx"].map((format) => html`<a href=${link(format)} download>${format.toUpperCase()}</a>`)}
+    ${hasFiles && ["csv", "xlsx"].map((format) => html`<a href=${link(format)} download>${format.toUpperCase()}</a>`)}
     ${isChart && html`<a href=${link("svg")} target="_blank">SVG</a>`}
   </span>`;
 }

@@ -5,6 +5,7 @@ import { useAnswers, useKept } from "../answers.js";
 import { Card } from "../card.js";
 import { AsOfControl, Controls, PeriodControl, SegmentControl } from "../controls.js";
 import { formatAmount, formatChange, formatDay, formatPeriod, formatShort } from "../format.js";
+import { Sparkline, StatusText } from "../standing.js";
 import { texts } from "../texts.js";
 import { theme } from "../theme.js";
 
@@ -78,8 +79,6 @@ function Verified({ answer }) {
     : html`<p class="verified bad">✗ ${differing.map((check) => check.sentence).join(" ")}</p>`;
 }
 
-const STATUS = { met: ["good", "✓"], on_track: ["good", "↗"], behind: ["bad", "↘"], missed: ["bad", "✗"], no_data: ["quiet", "·"] };
-
 function Tiles({ answer, session }) {
   const rows = answer.body?.rows ?? [];
   return html`<ul class="tiles" aria-label=${texts.views.scorecard} aria-busy=${!answer.body && !answer.problem}>
@@ -90,7 +89,6 @@ function Tiles({ answer, session }) {
 /** The value of the last complete period and its change, and how the running one stands to its target. */
 function Tile({ row, session }) {
   const [before, complete] = [undefined, undefined, ...row.trend.filter((point) => point.complete)].slice(-2);
-  const [kind, sign] = STATUS[row.status];
   const short = (value) => formatShort(value, row.unit, session.currency);
   const hasChange = typeof before?.value === "number" && typeof complete?.value === "number";
   const change = hasChange ? complete.value - before.value : 0;
@@ -103,26 +101,9 @@ function Tile({ row, session }) {
       ${change !== 0 && html` <span class=${isBetter ? "good" : "bad"}>${change > 0 ? "▲" : "▼"} ${formatChange(change, row.unit, session.currency)}</span>`}
     </p>
     <${Sparkline} points=${row.trend} />
-    <p class=${kind}>${sign} ${words.status[row.status]}</p>
+    <p><${StatusText} status=${row.status} /></p>
     <p class="quiet">${words.pace(formatPeriod(row), short(row.value), short(row.target))}</p>
   </li>`;
-}
-
-/** The shape of the last periods; the running one is dashed. It is silent, as the numbers beside it say the same. */
-function Sparkline({ points }) {
-  const values = points.map((point) => point.value).filter((value) => value !== null);
-  if (values.length < 2) return html`<svg class="sparkline" viewBox="0 0 100 24" aria-hidden="true"></svg>`;
-  const [low, high] = [Math.min(...values), Math.max(...values)];
-  const x = (index) => (100 * index) / (points.length - 1);
-  const y = (value) => 22 - (20 * (value - low)) / (high - low || 1);
-  const line = (from, to) =>
-    points.slice(from, to).flatMap((point, index) => (point.value === null ? [] : [`${x(from + index)},${y(point.value)}`])).join(" ");
-  const running = points.findIndex((point) => !point.complete);
-  const end = running < 0 ? points.length : running;
-  return html`<svg class="sparkline" viewBox="0 0 100 24" preserveAspectRatio="none" aria-hidden="true">
-    <polyline points=${line(0, end)} />
-    ${running > 0 && html`<polyline class="running" points=${line(running - 1, points.length)} />`}
-  </svg>`;
 }
 
 const BANDS = { critical: ["bad", "✗"], at_risk: ["warn", "!"], healthy: ["good", "✓"] };
