@@ -6,7 +6,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Route, sync_playwright
+from playwright.sync_api import Page, Route, expect, sync_playwright
+
+from tests.support.service import PATIENCE
 
 
 @contextmanager
@@ -34,7 +36,8 @@ def browser_page(
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         try:
             page = browser.new_page(**options)
-            page.set_default_timeout(60_000)
+            page.set_default_timeout(1_000 * PATIENCE)
+            expect.set_options(timeout=1_000 * PATIENCE)
             page.route("**/*", route)
             page.on("pageerror", lambda error: faults.append(str(error)))
             page.on("dialog", lambda dialog: faults.append(f"dialog: {dialog.message}"))

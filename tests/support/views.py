@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from playwright.sync_api import Page, Request, expect
 from app.ui.assets import FOLDER
 from tests.support.browser import browser_page
 from tests.support.process import ServiceProcess
-from tests.support.service import ADMIN_KEY
+from tests.support.service import ADMIN_KEY, PATIENCE
 
 _MODULES = Path(__file__).parents[2] / "build" / "vendor" / "node_modules"
 
@@ -51,6 +52,9 @@ class Reader:
         assert answer.status == 201, answer.text()
 
     def _begin(self, request: Request) -> None:
+        if request.is_navigation_request():
+            # Nobody says how the requests of the document before have ended.
+            self._awaited.clear()
         self.requests.append(request)
         self._awaited.add(request)
 
@@ -75,7 +79,9 @@ class Reader:
         expect(page.locator("main > :not(.sr)").first).to_be_attached()
         expect(page.locator("[aria-busy=true]")).to_have_count(0)
         # Not everything that is awaited says so.
+        deadline = time.monotonic() + PATIENCE
         while self._awaited:
+            assert time.monotonic() < deadline, [request.url for request in self._awaited]
             page.wait_for_timeout(20)
         expect(page.locator("[aria-busy=true]")).to_have_count(0)
         expect(page.locator(".chart:not(:has(svg[aria-label]))")).to_have_count(0)
