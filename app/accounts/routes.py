@@ -60,6 +60,7 @@ _ACCOUNT = response_schema(
                     "valid_from": _OPTIONAL_DAY | {"description": "The first day; null: always."},
                     "valid_to": _OPTIONAL_DAY | {"description": "The day after the last day; null: not yet."},
                     "value": VALUE_SCHEMA,
+                    "known_since": {"type": "string", "format": "date", "description": "The day on which it became known with these bounds."},
                 },
             )
         },
@@ -115,7 +116,10 @@ async def get_account(request: Request, account_id: PathId) -> Response:
         raise await books.database.ask(lambda connection: account_not_found(connection, account_id))
     history = await _fetch(
         books,
-        sa.select(attribute.c.key, attribute.c.valid_from, attribute.c.valid_to, attribute.c.value)
+        sa.select(
+            *(attribute.c.key, attribute.c.valid_from, attribute.c.valid_to, attribute.c.value),
+            attribute.c.recorded_on.label("known_since"),
+        )
         .where(attribute.c.account_id == key, attribute.c.ceased_on == MAX_DATE)
         .order_by(attribute.c.key, attribute.c.valid_from),
     )

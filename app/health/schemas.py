@@ -23,6 +23,17 @@ _ABOUT: dict[str, Any] = {
     "mrr": {"type": "string", "format": "decimal", "description": "MRR at the end of the day, in the base currency."},
 }
 
+_NAME = _OPTIONAL_TEXT | {"description": "The attribute `name` at the end of the day; null without one."}
+_DETAILS: dict[str, Any] = {
+    "score_change": NUMBER_SCHEMA | {"description": "With `include=change`. Null without a score on one of the days."},
+    "mrr_change": {"type": "string", "format": "decimal", "description": "With `include=change`."},
+    "active_users": _INTEGER | {"description": "With `include=activity`: those of the last 28 days."},
+    "last_active_on": {
+        "type": ["string", "null"],
+        "format": "date",
+        "description": "With `include=activity`: the last day with an active user; null if there never was one.",
+    },
+}
 _WEAKEST: dict[str, Any] = {
     "component": _TEXT,
     "title": _TEXT,
@@ -47,13 +58,14 @@ HEALTH_LIST_SCHEMA = response_schema(
                 _ACCOUNT
                 | _ABOUT
                 | {
+                    "name": _NAME,
                     "weakest": object_schema("WeakestComponent", _WEAKEST)
                     | {
                         "type": ["object", "null"],
                         "description": "The component that costs the account most points.",
-                    }
+                    },
                 },
-                HEALTH_REASON_SCHEMA,
+                HEALTH_REASON_SCHEMA | _DETAILS,
             ),
             "next": _NEXT,
         },
@@ -62,7 +74,7 @@ HEALTH_LIST_SCHEMA = response_schema(
     table=True,
     chart=True,
 )
-_COLUMN_SCHEMA = _ACCOUNT | HEALTH_REASON_SCHEMA | _ABOUT
+_COLUMN_SCHEMA = _ACCOUNT | HEALTH_REASON_SCHEMA | _ABOUT | {"name": _NAME}
 # Flags are a text; the weakest component and the override are columns.
 HEALTH_COLUMNS = [
     *columns(_COLUMN_SCHEMA, ("account", "score", "band", "coverage", "reason", "customer", "mrr")),
@@ -75,6 +87,13 @@ HEALTH_COLUMNS = [
         column(f"override_{name}", OVERRIDE_SCHEMA["properties"][name], path=("override", name))
         for name in ("score", "reason", "author", "expires_on")
     ),
+    *columns(_COLUMN_SCHEMA, ("name",)),
+]
+# Those of members that have to be asked for, by the name of `include`.
+HEALTH_DETAIL_COLUMNS = [
+    (name, own)
+    for name, members in (("change", ("score_change", "mrr_change")), ("activity", ("active_users", "last_active_on")))
+    for own in columns(_DETAILS, members)
 ]
 
 COMPONENT_SCHEMA: dict[str, Any] = {

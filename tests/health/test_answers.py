@@ -64,6 +64,55 @@ def test_the_list_is_paged_by_a_cursor(service: Service) -> None:
     assert service.request("GET", "/v1/health?cursor=x").status_code == 422
 
 
+def test_accounts_are_found_by_any_part_of_their_name_or_id(service: Service) -> None:
+    customers(service, **{"acme": 50, "a%b_c": 10, "ab-c": 20, "globex": 90})
+    service.send(account_update("globex", name="Große Ökonomie_AG"), account_update("ab-c", name=17))
+    found = {
+        "CM": ["acme"],
+        " ökon": ["globex"],
+        "GLOB": ["globex"],
+        "%": ["a%b_c"],
+        "b_c": ["a%b_c"],
+        "_": ["a%b_c", "globex"],
+        "17": ["ab-c"],
+        "\\": [],
+    }
+    assert {text: listed(service, q=text) for text in found} == found
+    assert listed(service, q="c", band="critical,at_risk", filter="size < 3") == ["a%b_c", "acme"]
+    # A search in a name finds what was its name then.
+    service.later(days=2)
+    service.send(account_update("globex", name="Other"))
+    assert (listed(service, q="ökon"), listed(service, q="ökon", as_of="2026-03-15")) == ([], ["globex"])
+
+
+def test_rows_have_names_changes_and_activity(service: Service) -> None:
+    customers(service, acme=50, globex=10)
+    service.send(
+        account_update("globex", name="Zorg"),
+        event("subscription.changed", "globex", at="2026-03-01", subscription_id="s", mrr="150"),
+        session("acme", at="2026-02-01", user="ada"),
+        event("subscription.changed", "new", at="2026-03-10", subscription_id="s", mrr="7"),
+    )
+    answer = service.get("/v1/health", include="change,activity", order="mrr_change")
+    names = ("account", "name", "mrr_change", "active_users", "last_active_on")
+    assert [tuple(row[name] for name in names) for row in answer["accounts"]] == [
+        ("globex", "Zorg", "-50.00", 1, "2026-03-10"),
+        ("acme", None, "0.00", 1, "2026-03-10"),
+        ("new", None, "7.00", 0, None),
+    ]
+    for row in answer["accounts"]:
+        path = f"/v1/accounts/{row['account']}/health"
+        then = service.get(f"{path}/explanation", **{"from": "2026-02-13", "to": "2026-03-15"})
+        assert row["score_change"] == then["difference"]
+    assert listed(service, order="-mrr_change") == ["new", "acme", "globex"]
+    assert listed(service, order="name") == ["acme", "new", "globex"]
+    assert listed(service, order="-name") == ["globex", "new", "acme"]
+    (recent,) = service.get("/v1/health", include="change", change_days=7, q="globex")["accounts"]
+    assert recent["mrr_change"] == "0.00" and "active_users" not in recent
+    header = service.request("GET", "/v1/health?format=csv&include=activity").text.splitlines()[0]
+    assert header.endswith("name,active_users,last_active_on")
+
+
 def test_the_list_is_a_table_as_well(service: Service) -> None:
     customers(service, acme=50)
     header, row = service.request("GET", "/v1/health?format=csv").text.splitlines()
@@ -79,7 +128,10 @@ def test_the_list_is_a_table_as_well(service: Service) -> None:
         ({"filter": "plann = 1"}, "unrecorded_attribute"),
         ({"filter": "("}, "invalid_filter"),
         ({"segment": "none"}, "unknown_segment"),
-        ({"band": "green"}, "literal_error"),
+        ({"band": "healthy,green"}, "literal_error"),
+        ({"q": " "}, "string_too_short"),
+        ({"q": "a\0"}, "control_character"),
+        ({"include": "all"}, "literal_error"),
         ({"as_of": "2026-03-16"}, "invalid_as_of"),
     ],
 )

@@ -223,9 +223,10 @@ def test_tickets_with_skewed_clocks_are_answered_as_of_every_day_like_the_model(
 
 
 def load_account(service: Service, account: str) -> Any:
-    """Return what the service answers about an account besides its name."""
+    """Return what the service answers about an account besides its name, and when it became known."""
     response = service.request("GET", f"/v1/accounts/{account}")
-    return response.status_code, response.json().get("attributes"), response.json().get("history")
+    history = [own | {"known_since": None} for own in response.json().get("history", [])]
+    return response.status_code, response.json().get("attributes"), history
 
 
 @pytest.fixture

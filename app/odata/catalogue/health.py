@@ -33,6 +33,7 @@ _DESCRIPTIONS = {
     "override_reason": "Why that person says so.",
     "override_author": "Who says so.",
     "override_expires_on": "Until when.",
+    "name": "The attribute name at the end of the day.",
 }
 
 
