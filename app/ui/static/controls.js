@@ -2,6 +2,7 @@
 import { html, useEffect, useId, useRef } from "./vendor/preact.js";
 import { address, change } from "./address.js";
 import { useKept } from "./answers.js";
+import { formatDay } from "./format.js";
 import { texts } from "./texts.js";
 
 /** How long somebody may pause while typing before the search begins, in milliseconds. */
@@ -74,6 +75,29 @@ export function DateControl({ name, label, max }) {
 export function AsOfControl() {
   return html`<${DateControl} name="as_of" label=${texts.controls.asOf} max=${today()} />`;
 }
+
+/** The same with a slider over all days on which something became known; the last is today, which is no parameter. */
+export function AsOfSlider() {
+  const books = useKept("/v1/books");
+  const [first, last] = [books?.first_recorded_on, books?.today];
+  const id = useId();
+  if (!first) return html`<${AsOfControl} />`;
+  const count = dayNumber(last) - dayNumber(first);
+  const value = address.value.params.as_of;
+  const position = value ? dayNumber(value) - dayNumber(first) : count;
+  const choose = (event) => change({ as_of: Number(event.target.value) === count ? null : dayOf(dayNumber(first) + Number(event.target.value)) });
+  return html`<${AsOfControl} />
+    <div class="control slider">
+      <label for=${id}>${texts.controls.known(formatDay(first))}</label>
+      <input id=${id} type="range" min="0" max=${count} value=${position} aria-valuetext=${value ? formatDay(value) : texts.controls.today} onChange=${choose} />
+    </div>`;
+}
+
+const DAY = 86_400_000;
+/** @param {string} day @returns {number} days since 1970 */
+const dayNumber = (day) => Date.parse(`${day}T00:00:00Z`) / DAY;
+/** @param {number} number of days since 1970 @returns {string} */
+const dayOf = (number) => new Date(number * DAY).toISOString().slice(0, 10);
 
 export function GranularityControl({ fallback = "month" }) {
   return html`<${Select} name="granularity" label=${texts.controls.granularity} options=${optionsOf(texts.controls.granularities)} fallback=${fallback} />`;

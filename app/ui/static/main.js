@@ -12,6 +12,7 @@ import { SignIn } from "./views/sign-in.js";
 // The views in the order of the navigation. Each module is loaded when its view is opened, and exports `View`.
 const VIEWS = {
   overview: () => import("./views/overview.js"),
+  explore: () => import("./views/explore.js"),
   scorecard: () => import("./views/scorecard.js"),
   "health-model": () => import("./views/health-model.js"),
 };

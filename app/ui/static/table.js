@@ -58,8 +58,8 @@ export function RowsTable({ rows, onRow }) {
   return html`<${Table} columns=${metricColumns(rows, metrics)} rows=${rows} caption=${texts.table.rows} onRow=${onRow} />`;
 }
 
-/** @type {Column} */
-const periodColumn = {
+/** @type {Column} The period of a row, and whether it has not ended. */
+export const periodColumn = {
   label: texts.table.period,
   isHeading: true,
   cell: (row) => [formatPeriod(row), row.complete === false && html` <small class="quiet">${texts.table.running}</small>`],

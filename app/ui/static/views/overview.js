@@ -5,6 +5,7 @@ import { useAnswers, useKept } from "../answers.js";
 import { Card } from "../card.js";
 import { AsOfControl, Controls, PeriodControl, SegmentControl } from "../controls.js";
 import { formatAmount, formatChange, formatDay, formatPeriod, formatShort } from "../format.js";
+import { viewOf } from "../request.js";
 import { Sparkline, StatusText } from "../standing.js";
 import { texts } from "../texts.js";
 import { theme } from "../theme.js";
@@ -143,7 +144,8 @@ function Insights({ rows }) {
   return html`<ul class="list">
     ${rows.map((row) => {
       const [kind, sign] = SEVERITIES[row.severity];
-      return html`<li key=${row.id}><h3 class=${kind}>${sign} ${row.title}</h3><p>${row.sentence}</p></li>`;
+      return html`<li key=${row.id}><h3 class=${kind}>${sign} ${row.title}</h3>
+        <p>${row.sentence} ${viewOf(row.question) && html`<a data-view href=${viewOf(row.question)} aria-label=${`${texts.card.look}: ${row.title}`}>${texts.card.look}</a>`}</p></li>`;
     })}
   </ul>`;
 }
