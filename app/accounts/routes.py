@@ -60,7 +60,11 @@ _ACCOUNT = response_schema(
                     "valid_from": _OPTIONAL_DAY | {"description": "The first day; null: always."},
                     "valid_to": _OPTIONAL_DAY | {"description": "The day after the last day; null: not yet."},
                     "value": VALUE_SCHEMA,
-                    "known_since": {"type": "string", "format": "date", "description": "The day on which it became known with these bounds."},
+                    "known_since": {
+                        "type": "string",
+                        "format": "date",
+                        "description": "The day on which it became known with these bounds.",
+                    },
                 },
             )
         },

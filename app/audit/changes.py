@@ -65,20 +65,18 @@ class _Search:
 
 
 async def find_changes(
-    connection: Connection, books: Books, question: Question, *, since: date | None = None
+    connection: Connection, books: Books, question: Question, *, since: date | None = None, max_days: int = _MAX_DAYS
 ) -> list[Change]:
     """Return the changes of a metric's rows by period, group and day. All periods of the question must have ended.
 
-    since: only those of this day and later ones.
-
-    Raises Invalid when there are more than a thousand days to look at.
+    since: only those of this day and later ones. max_days: Raises Invalid when there are more days to look at.
     """
     (metric,) = question.metrics
     operands = list(dict.fromkeys(metric.operands))
     texts = {*operand_label_texts(operands), *question.selection.subjects, *question.selection.channels}
     labels = await run_plan(connection, lookup_labels(books.database, texts))
     search = _Search(connection, books, question, operands, labels)
-    accounts = await _accounts_by_day(search, since or FIRST_DAY)
+    accounts = await _accounts_by_day(search, since or FIRST_DAY, max_days=max_days)
     if not accounts:
         await run_plan(connection, check_names(books.database, question.names))
         return []
@@ -159,7 +157,7 @@ def _has_late_days() -> Any:
     return sa.or_(presence.c.year < year, *late)
 
 
-async def _accounts_by_day(search: _Search, earliest: date) -> dict[date, set[int]]:
+async def _accounts_by_day(search: _Search, earliest: date, *, max_days: int) -> dict[date, set[int]]:
     """Return the accounts about which something was recorded late, that is, after a period of the question had ended.
 
     Raises Invalid for too many days or accounts.
@@ -183,9 +181,9 @@ async def _accounts_by_day(search: _Search, earliest: date) -> dict[date, set[in
             accounts_by_day[day].add(account)
 
     await run_aside(collect, items=len(rows))
-    if len(accounts_by_day) > _MAX_DAYS or len(rows) > _MAX_ACCOUNT_DAYS:
+    if len(accounts_by_day) > max_days or len(rows) > _MAX_ACCOUNT_DAYS:
         detail = (
-            f"Late data was recorded on more than {_MAX_DAYS:,} days, or for too many accounts. Use a shorter range or one "
+            f"Late data was recorded on more than {max_days:,} days, or for too many accounts. Use a shorter range or one "
             "segment."
         )
         raise Invalid.at("/query/period", detail, code="too_many_days")

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from pydantic_core import to_json
+
 # The kinds of answers, with the endpoints that answer them.
 ANSWERS: dict[str, tuple[str, ...]] = {
     "numbers": ("/v1/query", "/v1/metrics/{metric}", "/v1/metrics/{metric}/conventions"),
@@ -48,10 +50,29 @@ class ChartAnswer:
         return list(self.body.get("rows", ()))
 
     @property
+    def annotations(self) -> Sequence[Mapping[str, Any]]:
+        """What is to be known of the rows, where the question asks for it."""
+        annotations: Sequence[Mapping[str, Any]] = self.body.get("annotations", ())
+        return annotations
+
+    @cached_property
+    def _restatements(self) -> dict[str, Mapping[str, Any]]:
+        return {_row_key(own): own for own in self.annotations if own["kind"] == "restatement"}
+
+    def restatement_of(self, row: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Return the annotation of a row of numbers that was restated; None for others."""
+        return self._restatements.get(_row_key(row)) if self._restatements else None
+
+    @property
     def question(self) -> Mapping[str, Any]:
         """The question as the answer repeats it."""
         question: Mapping[str, Any] = self.body.get("question", {})
         return question
+
+
+def _row_key(row: Mapping[str, Any]) -> str:
+    # In JSON, true and 1 are not the same.
+    return to_json([row[name] for name in ("metric", "convention", "start", "end", "group")]).decode()
 
 
 class Picture(NamedTuple):

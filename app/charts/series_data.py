@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from app.charts.annotations import describe_restatement
 from app.charts.define import ChartAnswer
 from app.charts.marks import MAX_SERIES
 from app.charts.texts import clean_name, format_reason, format_short, format_value, join_names, row_label
@@ -177,10 +178,8 @@ def _value(answer: ChartAnswer, row: Row, name: str, *, next_complete: bool) -> 
     low, high = row["interval"] or (None, None)
     label = row_label(row)
     value: dict[str, Any] = {
-        "metric": row["metric"],
+        **row_identity(row),
         "series": name,
-        "period": row["period"],
-        "start": str(row["start"]),
         "label": label,
         "value": row["value"],
         "low": low,
@@ -190,6 +189,9 @@ def _value(answer: ChartAnswer, row: Row, name: str, *, next_complete: bool) -> 
         "running": not row["complete"] or not next_complete,
         "text": f"{name}, {label}: {describe(row, unit, answer.currency)}",
     }
+    if restatement := answer.restatement_of(row):
+        value["restated"] = True
+        value["text"] += f"; {describe_restatement(restatement, unit, answer.currency)}"
     if row["value"] is None:
         value["reason"] = format_reason(row.get("reason"))
     else:
@@ -197,6 +199,15 @@ def _value(answer: ChartAnswer, row: Row, name: str, *, next_complete: bool) -> 
     if row.get("previous") is not None:
         value["previous"] = row["previous"]
     return value
+
+
+def row_identity(row: Row) -> dict[str, Any]:
+    """Return what tells a row of numbers from all others, for who asks what is behind a mark.
+
+    group: pairs of keys and values, since keys are names of clients, which are data here and no members.
+    """
+    names = ("metric", "convention", "period", "start", "end")
+    return {name: str(row[name]) for name in names} | {"group": [list(pair) for pair in row["group"].items()]}
 
 
 def describe(row: Row, unit: str, currency: str) -> str:

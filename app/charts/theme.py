@@ -152,6 +152,7 @@ def _styles(colors: _Colors) -> dict[str, Any]:
         "strong-label": text | {"fontWeight": 600},
         "muted-label": text | {"color": colors.quiet},
         "gap": {"fontSize": 14, "color": colors.quiet},
+        "annotation": {"fontSize": 11, "color": colors.text, "baseline": "bottom", "align": "center"},
         "on-little": {"fontSize": 10, "color": colors.on_little},
         "on-much": {"fontSize": 10, "color": colors.on_much},
         "message": {"fontSize": 13, "color": colors.quiet},

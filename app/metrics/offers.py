@@ -274,16 +274,23 @@ class DataChecks(NamedTuple):
     compare: Callable[[Connection, Books, date], Awaitable[Mapping[str, Sequence[Comparison]]]]
 
 
+class LoadAnnotations(Protocol):
+    """Returns what a feature knows of the numbers of a question, each an `Annotation`."""
+
+    async def __call__(self, connection: Connection, books: Books, question: Question) -> Sequence[Any]: ...
+
+
 LoadAccountMember = Callable[[Connection, Books, str, date], Awaitable[dict[str, Any]]]
 
 
 class Offers:
     """The functions by what they return. One that is missing raises AttributeError: its feature was not loaded.
 
-    checks: for `/v1/checks`. account_members: by name, what else the overview of an account has; each returns it for an account
-    that exists, by its id, on a day. account_schemas: of what they return. The OpenAPI document reads them when all are there.
-    publish_messages: tells webhooks. subscribed_topics: loads the names of the topics that anybody subscribes to, for who has to
-    do much to make a message. watch_steps: what the watch does besides alerts and news, again and again; none of them raises.
+    checks: for `/v1/checks`. annotations: of the numbers of a question. account_members: by name, what else the overview of an
+    account has; each returns it for an account that exists, by its id, on a day. account_schemas: of what they return. The
+    OpenAPI document reads them when all are there. publish_messages: tells webhooks. subscribed_topics: loads the names of the
+    topics that anybody subscribes to, for who has to do much to make a message. watch_steps: what the watch does besides alerts
+    and news, again and again; none of them raises.
     """
 
     target_standings: LoadStandings
@@ -296,8 +303,9 @@ class Offers:
     subscribed_topics: Callable[[], QueryPlan[frozenset[str]]]
 
     def __init__(self) -> None:
-        """Begin without checks, steps of the watch and members of overviews."""
+        """Begin without checks, annotations, steps of the watch and members of overviews."""
         self.checks: list[DataChecks] = []
+        self.annotations: list[LoadAnnotations] = []
         self.watch_steps: list[Callable[[Books], Awaitable[None]]] = []
         self.account_members: dict[str, LoadAccountMember] = {}
         self.account_schemas: dict[str, Any] = {}

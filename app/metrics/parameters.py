@@ -189,9 +189,25 @@ class OneMetricParameters(ChartParameters, Parameters):
     """The parameters of a question about one metric, whose answer can be a chart."""
 
 
+Annotations = Annotated[
+    bool,
+    Field(
+        description="Whether the answer says, in `annotations`, which numbers were restated after their periods had ended, and "
+        "where a target or the health model has changed. A chart marks these periods. In JSON and charts only."
+    ),
+]
+
+
+class NumberParameters(OneMetricParameters):
+    """The parameters of the numbers of one metric."""
+
+    annotations: Annotations = False
+
+
 class SeveralParameters(ChartParameters, Parameters):
     """The parameters of a question about several metrics at once."""
 
+    annotations: Annotations = False
     metrics: MetricNames = Field(
         description="Names of metrics, at most 100, separated by commas or repeated. `GET /v1/metrics` lists them.",
         min_length=1,

@@ -16,11 +16,12 @@ from app.http.polls import pollable
 from app.http.responses import json_response, rows_response
 from app.http.row_parameters import MAX_ROWS
 from app.http.tables import Answer
+from app.metrics.annotations import load_annotations
 from app.metrics.answer import Page, answer
 from app.metrics.define import METRICS
 from app.metrics.describe import MetricInPath, describe_metric, metric_in_path
 from app.metrics.lookup import is_large
-from app.metrics.parameters import OneMetricParameters, Parameters, SeveralParameters
+from app.metrics.parameters import NumberParameters, Parameters, SeveralParameters
 from app.metrics.question import Question, resolve_question
 from app.metrics.rows import knowledge_members
 from app.metrics.schema import ANSWER_SCHEMA, METRICS_SCHEMA, number_columns, question_answer
@@ -38,7 +39,7 @@ async def list_metrics(request: Request) -> Response:
 
 
 @router.get(
-    "/metrics/{metric}", responses=_ANSWERS, response_class=Response, openapi_extra=query_schema(OneMetricParameters)
+    "/metrics/{metric}", responses=_ANSWERS, response_class=Response, openapi_extra=query_schema(NumberParameters)
 )
 @pollable
 async def get_metric(request: Request, metric: MetricInPath) -> Response:
@@ -46,7 +47,7 @@ async def get_metric(request: Request, metric: MetricInPath) -> Response:
 
     `definition=true` adds it, `definition=false` leaves it out.
     """
-    params = parse_query(request, OneMetricParameters)
+    params = parse_query(request, NumberParameters)
     return await _respond(request, [metric], params, definition=_definition(request, metric, params))
 
 
@@ -55,12 +56,12 @@ async def get_metric(request: Request, metric: MetricInPath) -> Response:
     name="get_metric_conventions",
     responses=_ANSWERS,
     response_class=Response,
-    openapi_extra=query_schema(OneMetricParameters),
+    openapi_extra=query_schema(NumberParameters),
 )
 @pollable
 async def get_conventions(request: Request, metric: MetricInPath) -> Response:
     """Return the numbers of a metric by each of its conventions, side by side."""
-    params = parse_query(request, OneMetricParameters)
+    params = parse_query(request, NumberParameters)
     definition = _definition(request, metric, params)
     return await _respond(request, [metric], params, definition=definition, side_by_side=True)
 
@@ -98,7 +99,7 @@ async def post_query(request: Request) -> Response:
 async def _respond(
     request: Request,
     names: Sequence[str],
-    params: OneMetricParameters | SeveralParameters,
+    params: NumberParameters | SeveralParameters,
     *,
     definition: dict[str, Any] | None = None,
     side_by_side: bool = False,
@@ -112,6 +113,8 @@ async def _respond(
     if may_begin and await is_large(books, question):
         return await rows_response(request, params, _deferred_answer(books, question, members))
     page = await answer(books, question, limit=params.page_rows, cursor=params.cursor)
+    if params.annotations and not params.is_file:
+        members["annotations"] = await load_annotations(books, question)
     return await rows_response(request, params, _numbers(question, members, page))
 
 

@@ -8,6 +8,7 @@ from app.core.periods import GRANULARITIES
 from app.http.openapi import list_schema, map_schema, name_schema, object_schema, response_schema
 from app.http.tables import Answer, TableColumn, columns, group_columns, interval_columns
 from app.http.vocabularies import add_vocabulary
+from app.metrics.annotations import ANNOTATIONS_SCHEMA
 from app.metrics.compare import COMPARISON
 from app.metrics.define import METRICS
 from app.metrics.question import Question
@@ -179,7 +180,7 @@ def _answer_members(rows: dict[str, Any], **members: Any) -> dict[str, Any]:
 ANSWER_SCHEMA = object_schema(
     "Answer",
     _answer_members(list_schema("Row", ROW_SCHEMA, OPTIONAL_ROW_SCHEMA)),
-    {"definition": METRIC_SCHEMA} | OPTIONAL_ANSWER_SCHEMA,
+    {"definition": METRIC_SCHEMA, "annotations": ANNOTATIONS_SCHEMA} | OPTIONAL_ANSWER_SCHEMA,
 )
 METRICS_SCHEMA = response_schema(
     "All metrics.", object_schema("MetricList", {"metrics": {"type": "array", "items": METRIC_SCHEMA}})

@@ -458,3 +458,44 @@ def test_a_question_as_json_is_a_chart_as_well(history: Service) -> None:
     answer = history.request("POST", "/v1/query", json=body)
     spec = check(answer.json())
     assert (spec["width"], spec["config"]["background"]) == (900, "#161b22")
+
+
+def test_a_chart_marks_what_was_restated_and_what_has_changed(service: Service) -> None:
+    service.on("2026-02-02").send(price("acme", "100", "2026-01-05"))
+    service.put("/v1/targets/growth", {"metric": "mrr", "granularity": "month", "value": 250, "from": "2026-01-01"})
+    service.on("2026-03-03").send(price("acme", "140", "2026-01-20"))
+    change = {"metric": "mrr", "granularity": "month", "value": 300, "from": "2026-03-01"}
+    service.put("/v1/targets/growth", change)
+    question = {"start": "2026-01-01", "end": "2026-04-01", "annotations": "true"}
+    answer = service.get("/v1/metrics/mrr", **question)
+    annotations = {(own["kind"], own["period"], own["on"], own["from"], own["to"]) for own in answer["annotations"]}
+    restatements = service.get("/v1/metrics/mrr/restatements", start="2026-01-01", end="2026-04-01")["rows"]
+    assert restatements
+    expected = {
+        (
+            "restatement",
+            period,
+            *max((own["recorded_on"], own["to"]) for own in restatements if own["period"] == period),
+        )
+        for period in {own["period"] for own in restatements}
+    }
+    assert {
+        (kind, period, on, after) for kind, period, on, _, after in annotations if kind == "restatement"
+    } == expected
+    assert ("target", "2026-03", "2026-03-01", 250, 300) in annotations
+    spec = draw(service, "/v1/metrics/mrr", **question)
+    [signs] = [own["data"]["values"] for own in layers(spec) if own.get("encoding", {}).get("text") == {"value": "△"}]
+    assert {own["label"] for own in signs} == {"Jan 2026", "Feb 2026"}
+    assert {own["period"] for own in values(spec) if own.get("restated")} == {"2026-01", "2026-02"}
+    # The description of the picture says it to those who do not see the signs.
+    assert "Jan 2026: Monthly recurring revenue (MRR) restated on 2026-03-03, before" in spec["description"]
+    assert "target growth changed from 250 USD to 300 USD on 2026-03-01" in spec["description"]
+    assert "annotations" not in service.get("/v1/metrics/mrr", start="2026-01-01", end="2026-04-01")
+
+
+def test_a_chart_marks_a_version_of_the_health_model(service: Service) -> None:
+    service.send(price("acme", "100", "2026-01-05"))
+    put_model(service, on="2026-03-20", effective_from="2026-02-10")
+    answer = service.get("/v1/metrics/health_score", start="2026-01-01", end="2026-04-01", annotations="true")
+    changes = [own for own in answer["annotations"] if own["kind"] == "health_model"]
+    assert [(own["period"], own["on"], own["to"]) for own in changes] == [("2026-02", "2026-02-10", 1)]

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from app.charts.annotations import annotation_layers, annotation_notes, annotation_summary
 from app.charts.define import ChartAnswer, Picture, Spec, chart
 from app.charts.examples import number_row, numbers, series_rows
 from app.charts.marks import (
@@ -21,7 +22,15 @@ from app.charts.marks import (
     zero_line,
 )
 from app.charts.nothing import nothing
-from app.charts.series_data import count_periods, describe, in_order, period_labels, period_rows, question_note
+from app.charts.series_data import (
+    count_periods,
+    describe,
+    in_order,
+    period_labels,
+    period_rows,
+    question_note,
+    row_identity,
+)
 from app.charts.texts import format_short, format_value, missing_note, plural, row_label
 
 # The metrics of a bridge, with their names in it and the direction in which they move it.
@@ -94,8 +103,13 @@ def mrr_bridge(answer: ChartAnswer) -> Picture:
     running = None if closing["complete"] else "Outlined with dashes: the period is not complete."
     return Picture(
         title=f"MRR bridge, {row_label(closing)}",
-        notes=[_change_note(opening, closing, answer.currency), running, question_note(answer)],
-        summary=f"{'; '.join(own['text'] for own in values)}.",
+        notes=[
+            _change_note(opening, closing, answer.currency),
+            running,
+            question_note(answer),
+            *annotation_notes(answer, has_signs=False),
+        ],
+        summary=f"{'; '.join(own['text'] for own in values)}." + annotation_summary(answer),
         values=values,
         view=plot(layers, answer.width, answer.height or _HEIGHT),
     )
@@ -129,7 +143,8 @@ def _bridge_values(rows: Mapping[str, Mapping[str, Any]], currency: str) -> list
         sign = "" if is_whole or not number else "+" if change > 0 else "−"
         values.append(
             {
-                "metric": metric,
+                **row_identity(row),
+                "complete": row["complete"],
                 "label": name,
                 "value": number,
                 "from": start,
@@ -175,10 +190,10 @@ def mrr_movements(answer: ChartAnswer) -> Picture:
     last = [own["text"] for own in values if own["label"] == labels[-1]]
     return Picture(
         title="MRR movements",
-        notes=[f"{answer.currency}.{signs}", question_note(answer), missing_note(rows)],
-        summary=f"{plural(len(labels), 'period')}. The last one: {'; '.join(last)}.",
+        notes=[f"{answer.currency}.{signs}", question_note(answer), missing_note(rows), *annotation_notes(answer)],
+        summary=f"{plural(len(labels), 'period')}. The last one: {'; '.join(last)}." + annotation_summary(answer),
         values=values,
-        view=plot(_movement_layers(values, names, labels, answer.width), answer.width, height),
+        view=plot(_movement_layers(answer, values, names, labels), answer.width, height),
     )
 
 
@@ -186,9 +201,8 @@ def _movement(row: Mapping[str, Any], names: Sequence[str], currency: str) -> di
     name, label = _NAMES[row["metric"]], row_label(row)
     value = row["value"]
     return {
-        "metric": row["metric"],
+        **row_identity(row),
         "series": name,
-        "period": row["period"],
         "label": label,
         "value": value,
         "signed": -value if value and row["metric"] in _DOWN else value,
@@ -199,10 +213,12 @@ def _movement(row: Mapping[str, Any], names: Sequence[str], currency: str) -> di
 
 
 def _movement_layers(
-    values: Sequence[Mapping[str, Any]], names: Sequence[str], labels: Sequence[str], width: int
+    answer: ChartAnswer, values: Sequence[Mapping[str, Any]], names: Sequence[str], labels: Sequence[str]
 ) -> list[Spec]:
+    x = {"x": period_axis(labels)}
     y = stacked_axis("money", values, field="signed")
     order = {"order": {"field": "order", "type": "quantitative"}}
-    encoding = {"x": period_axis(labels), "y": y} | order | TEXT
-    bars = bar_layers(values, encoding, series_color(names, width))
-    return [*bars, *zero_line([own["signed"] for own in values])]
+    encoding = x | {"y": y} | order | TEXT
+    bars = bar_layers(values, encoding, series_color(names, answer.width))
+    signs = annotation_layers(answer, [own["metric"] for own in values], labels, x)
+    return [*bars, *zero_line([own["signed"] for own in values]), *signs]

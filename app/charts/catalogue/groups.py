@@ -1,5 +1,6 @@
 """Numbers of groups: beside each other, on top of each other, and in one period."""
 
+from app.charts.annotations import annotation_layers, annotation_notes, annotation_summary
 from app.charts.define import ChartAnswer, Picture, Spec, chart
 from app.charts.examples import number_row, numbers, series_rows
 from app.charts.marks import (
@@ -115,8 +116,9 @@ def ranking(answer: ChartAnswer) -> Picture:
             question_note(answer),
             missing_note(panel.values),
             left_out_note(panel.left_out, noun, SMALLEST),
+            *annotation_notes(answer, has_signs=False),
         ],
-        summary=f"{plural(len(names), noun)}. Largest: {values[0]['text']}.",
+        summary=f"{plural(len(names), noun)}. Largest: {values[0]['text']}." + annotation_summary(answer),
         values=values,
         view=plot(layers, answer.width, height),
     )
@@ -209,6 +211,7 @@ def _bar_picture(answer: ChartAnswer, panel: Panel, encoding: Spec, *, rule: str
         *bar_layers(panel.values, x | encoding | TEXT, series_color(panel.names, answer.width)),
         *zero_line([own["value"] for own in panel.values]),
         *gap_layers(panel.values, x | {name: own for name, own in encoding.items() if name == "xOffset"}),
+        *annotation_layers(answer, [own["metric"] for own in panel.values], panel.labels, x),
     ]
     last = [own["text"] for own in panel.values if own["label"] == panel.labels[-1]]
     return Picture(
@@ -218,8 +221,10 @@ def _bar_picture(answer: ChartAnswer, panel: Panel, encoding: Spec, *, rule: str
             question_note(answer),
             missing_note(panel.values),
             left_out_note(panel.left_out, "group", rule),
+            *annotation_notes(answer),
         ],
-        summary=f"{plural(len(panel.labels), 'period')}. The last one: {'; '.join(last[:MAX_SERIES])}.",
+        summary=f"{plural(len(panel.labels), 'period')}. The last one: {'; '.join(last[:MAX_SERIES])}."
+        + annotation_summary(answer),
         values=[{**own, "order": order[own["series"]]} for own in panel.values],
         view=plot(layers, answer.width, answer.height or _HEIGHT + legend_height(panel.names, answer.width)),
     )

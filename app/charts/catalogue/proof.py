@@ -20,7 +20,15 @@ from app.charts.marks import (
     zero_line,
 )
 from app.charts.nothing import empty_picture
-from app.charts.series_data import describe, in_order, metric_of, period_labels, question_note, split_groups
+from app.charts.series_data import (
+    describe,
+    in_order,
+    metric_of,
+    period_labels,
+    question_note,
+    row_identity,
+    split_groups,
+)
 from app.charts.texts import (
     clean_name,
     format_short,
@@ -120,6 +128,8 @@ def _contributor(row: Mapping[str, Any], unit: str, currency: str) -> dict[str, 
     value = "no value" if amount is None else format_value(amount, unit, currency)
     short = "" if amount is None else format_short(amount, unit)
     return {
+        **row_identity(row),
+        "account": row["account"],
         "name": name,
         "value": amount,
         "share": share,

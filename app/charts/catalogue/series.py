@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from app.charts.annotations import annotation_layers, annotation_notes, annotation_summary
 from app.charts.define import ChartAnswer, Picture, Spec, chart
 from app.charts.examples import number_row, numbers, series_rows
 from app.charts.marks import (
@@ -79,7 +80,7 @@ def series(answer: ChartAnswer) -> Picture:
             *_notes(answer, shown_panels),
             left_out_note(len(panels) - len(shown_panels), "metric", "ask for fewer"),
         ],
-        summary=_summary(shown_panels),
+        summary=_summary(shown_panels) + annotation_summary(answer),
         **picture,
     )
 
@@ -101,6 +102,7 @@ def _notes(answer: ChartAnswer, panels: Sequence[Panel]) -> list[str | None]:
         question_note(answer),
         missing_note(values),
         left_out_note(max(panel.left_out for panel in panels), "group", SMALLEST),
+        *annotation_notes(answer),
     ]
 
 
@@ -139,10 +141,11 @@ def _summary(panels: Sequence[Panel]) -> str:
 
 def _plot(panel: Panel, answer: ChartAnswer, height: int) -> Plot:
     name = ", ".join(filter(None, (panel.title, unit_name(panel.unit, answer.currency))))
-    return Plot(name, panel.values, _layers(panel, answer.width), height)
+    return Plot(name, panel.values, _layers(answer, panel), height)
 
 
-def _layers(panel: Panel, width: int) -> list[Spec]:
+def _layers(answer: ChartAnswer, panel: Panel) -> list[Spec]:
+    width, metrics = answer.width, [own["metric"] for own in panel.values]
     x = {"x": period_axis(panel.labels)}
     value = number_axis(panel.unit, panel.numbers, zero=panel.unit in _FROM_ZERO)
     color = series_color(panel.names, width)
@@ -168,7 +171,7 @@ def _layers(panel: Panel, width: int) -> list[Spec]:
     if len(panel.labels) == 1:
         near = {"text": {"field": "short", "type": "nominal"}}
         layers.append(layer(silent("text", "label", align="left", dx=10), x | {"y": value} | near))
-    return [*layers, *gap_layers(panel.values, x)]
+    return [*layers, *gap_layers(panel.values, x), *annotation_layers(answer, metrics, panel.labels, x)]
 
 
 def _interval_layers(panel: Panel, x: Spec, value: Spec, color: Spec) -> list[Spec]:
