@@ -40,7 +40,7 @@ export function View({ session }) {
   const rows = answer(table).body?.rows ?? [];
   const open = (row) => change({ at: row.start, until: row.end, of: JSON.stringify(row.group) });
   const openPoint = (datum) => {
-    const row = rows.find((own) => own.start === datum.start && (!datum.group || JSON.stringify(own.group) === JSON.stringify(datum.group)));
+    const row = rows.find((own) => own.start === datum.start && (!datum.group || JSON.stringify(Object.entries(own.group)) === JSON.stringify(datum.group)));
     if (row) open(row);
   };
   return html`
