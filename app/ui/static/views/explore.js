@@ -32,7 +32,7 @@ export function View({ session }) {
   const metrics = useMetrics();
   const { metric, path, params } = useQuestion();
   const definition = metrics?.get(metric);
-  const chart = path + queryOf({ ...params, format: "vega", theme: theme() });
+  const chart = path + queryOf({ ...params, annotations: "true", format: "vega", theme: theme() });
   const table = path + queryOf(params);
   const { granularity, group_by, compare, ...whole } = params;
   const restated = `/v1/metrics/${encodeURIComponent(metric)}/restatements${queryOf({ ...whole, granularity, limit: 20 })}`;
