@@ -68,7 +68,7 @@ def compare(reader: Reader, card: Locator) -> Counter[str]:
     shown = numbers_in(card.locator("> .content").evaluate(_TEXTS))
     known = set(numbers_in(" ".join(write_all(reader, body))))
     assert {number for number in shown if number not in known} == set(), path
-    if card.locator("> header button[aria-pressed=true]").count() and "/v1/cohorts" not in path:
+    if card.locator("> header button[aria-pressed=true]").count() and "rows" in body and "/v1/cohorts" not in path:
         # The twin of a chart leaves nothing out.
         rows = [row for row in body.get("rows", ()) if "value" in row]
         assert numbers_in(" ".join(write_values(reader, rows))) - shown == Counter(), path

@@ -51,10 +51,13 @@ function Content({ answer, children, onPoint }) {
   return children ? children(answer.body) : html`<${Chart} spec=${answer.body} onPoint=${onPoint} />`;
 }
 
+/** @param {any} body @returns {any[]} what the chart of an answer shows */
+const rowsOf = (body) => body.rows ?? body.history;
+
 /** The rows of a chart, asked for when somebody wants them. */
 function TableTwin({ path, table }) {
   const answer = useAnswers([path])(path);
-  return html`<${Content} answer=${answer}>${(body) => (table ? table(body.rows, body) : html`<${RowsTable} rows=${body.rows} />`)}<//>`;
+  return html`<${Content} answer=${answer}>${(body) => (table ? table(rowsOf(body), body) : html`<${RowsTable} rows=${rowsOf(body)} />`)}<//>`;
 }
 
 /** @param {{ problem: any, retry?: () => void }} props */

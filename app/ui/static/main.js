@@ -13,12 +13,15 @@ import { SignIn } from "./views/sign-in.js";
 const VIEWS = {
   overview: () => import("./views/overview.js"),
   explore: () => import("./views/explore.js"),
+  accounts: () => import("./views/accounts.js"),
   scorecard: () => import("./views/scorecard.js"),
   "health-model": () => import("./views/health-model.js"),
 };
 
 // The views of one thing, whose id is the second part of the address. They are no entries of the navigation.
-const DETAILS = {};
+const DETAILS = {
+  accounts: () => import("./views/account.js"),
+};
 
 /** @param {string} name of a view @param {string | null} id */
 const moduleOf = (name, id) => (id !== null && DETAILS[name]) || VIEWS[name] || VIEWS.overview;
