@@ -13,7 +13,9 @@ import { SignIn } from "./views/sign-in.js";
 const VIEWS = {
   overview: () => import("./views/overview.js"),
   explore: () => import("./views/explore.js"),
+  retention: () => import("./views/retention.js"),
   accounts: () => import("./views/accounts.js"),
+  voice: () => import("./views/voice.js"),
   scorecard: () => import("./views/scorecard.js"),
   "health-model": () => import("./views/health-model.js"),
 };
