@@ -60,7 +60,8 @@ def change_something(reader: Reader, random: Random) -> bool | None:
 
     Returns None without a control, else whether the browser goes back to the state before: always, but for typing and pulling.
     """
-    controls = reader.page.locator(".controls :is(input, select):visible:enabled").all()
+    # A choice of one is none.
+    controls = reader.page.locator(".controls :is(input, select:has(option:nth-of-type(2))):visible:enabled").all()
     if not controls:
         return None
     control, address, length = random.choice(controls), reader.page.url, reader.page.evaluate("history.length")

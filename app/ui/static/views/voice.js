@@ -115,7 +115,7 @@ function Answering({ row }) {
     }
     setBusy(false);
   };
-  return html`<form class="controls" onSubmit=${store}>
+  return html`<form class="status-form" onSubmit=${store}>
     <${Labeled} label=${words.status}>
       ${(id) => html`<select id=${id} name="status" defaultValue=${row.status}>
         ${optionsOf(words.statuses).filter(([own]) => own).map(([own, text]) => html`<option value=${own} selected=${own === row.status}>${text}</option>`)}
