@@ -10,9 +10,9 @@ from app.demo.timeline import Timeline, add_months, days_between, opening_time, 
 
 # Cents per seat and month.
 PRICES = {
-    "USD": {"starter": 1900, "growth": 3200, "enterprise": 4600},
-    "EUR": {"starter": 1800, "growth": 3000, "enterprise": 4300},
-    "GBP": {"starter": 1500, "growth": 2600, "enterprise": 3700},
+    "USD": {"starter": 3500, "growth": 5900, "enterprise": 9900},
+    "EUR": {"starter": 3200, "growth": 5400, "enterprise": 9200},
+    "GBP": {"starter": 2800, "growth": 4700, "enterprise": 7900},
 }
 # The new price as a percentage of the old one.
 PRICE_RISES = {"starter": 112, "growth": 115, "enterprise": 108}
@@ -24,11 +24,11 @@ MANAGER_SALARY = 210000
 
 
 def monthly_cents(step: SubscriptionStep, *, currency: str, term: int) -> int:
-    """Return the price per month: list price times seats, less 20% from 200 seats on, less 10% for yearly payment."""
+    """Return the price per month: list price times seats, less 20% from 120 seats on, less 10% for yearly payment."""
     cents = PRICES[currency][step.plan] * step.seats
     if step.new_price:
         cents = cents * PRICE_RISES[step.plan] // 100
-    if step.seats >= 200:
+    if step.seats >= 120:
         cents = cents * 8 // 10
     return cents * 9 // 10 if term == 12 else cents
 
@@ -38,8 +38,12 @@ def format_cents(cents: int) -> str:
     return f"{cents // 100}.{cents % 100:02}"
 
 
-def subscription_events(lifecycle: Lifecycle, *, rng: Random) -> Iterator[DemoEvent]:
-    """Yield `subscription.changed` at every step and `subscription.canceled`. A return starts a new subscription."""
+def subscription_events(lifecycle: Lifecycle, *, timeline: Timeline, rng: Random) -> Iterator[DemoEvent]:
+    """Yield `subscription.changed` at every step and `subscription.canceled`. A return starts a new subscription.
+
+    That resold accounts have fewer seats is recorded late: the partner reports it on the 25th of the last whole month.
+    """
+    reported_on = timeline.first_of_month(timeline.months) + timedelta(days=24)
     account, number = lifecycle.account, 1
     for step in lifecycle.steps:
         if step.cause == "return":
@@ -52,7 +56,7 @@ def subscription_events(lifecycle: Lifecycle, *, rng: Random) -> Iterator[DemoEv
             "interval": interval,
             "interval_count": interval_count,
         }
-        yield make_event(
+        event = make_event(
             "subscription.changed",
             opening_time(step.day, account.region),
             subscription_id=f"sub-{account.number:04}-{number}",
@@ -61,6 +65,8 @@ def subscription_events(lifecycle: Lifecycle, *, rng: Random) -> Iterator[DemoEv
             seats=step.seats,
             **({"mrr": format_cents(cents)} if account.number % 9 == 0 else price),
         )
+        is_late = account.role == "resold" and step.cause == "fewer"
+        yield event | {"recorded_on": reported_on.isoformat()} if is_late else event
     if lifecycle.churned_on:
         yield _cancellation(lifecycle, lifecycle.churned_on, rng)
 
@@ -125,7 +131,7 @@ def purchase_events(lifecycle: Lifecycle, *, timeline: Timeline, rng: Random) ->
         monthly_rate /= 2
     number = 0
     for start, end in lifecycle.access_periods(timeline.last_day):
-        for day in days_between(max(start, account.won_on or end), end):
+        for day in days_between(max(start, account.won_on or end, timeline.first_day), end):
             if day.weekday() > 4 or rng.random() >= monthly_rate / 21:
                 continue
             number += 1
@@ -142,7 +148,7 @@ def purchase_events(lifecycle: Lifecycle, *, timeline: Timeline, rng: Random) ->
 def account_cost_events(lifecycle: Lifecycle, *, timeline: Timeline, rng: Random) -> Iterator[DemoEvent]:
     """Yield `cost.recorded` of an account: a sales commission, and for enterprise accounts a visit each quarter."""
     account = lifecycle.account
-    if account.won_on and account.plan != "starter":
+    if account.won_on and account.won_on >= timeline.first_day and account.plan != "starter":
         cents = monthly_cents(lifecycle.steps[0], currency=account.currency, term=account.term) * 3 // 2
         at = working_time(account.won_on, account.region, rng)
         yield _cost_event(at, "acquisition", cents, account.currency)
@@ -159,8 +165,8 @@ def company_cost_events(*, timeline: Timeline, rng: Random) -> Iterator[DemoEven
     for number in range(1, timeline.months + 2):
         end = timeline.first_of_month(number + 1) - timedelta(days=1)
         growth, position = 1 + number / timeline.months, timeline.position(end)
-        advertising = int(550000 * growth) + 1000 * rng.randint(0, 90)
-        salaries = MANAGER_SALARY * (2 + (position >= 10) + (position >= 18))
+        advertising = int(900000 * growth) + 1000 * rng.randint(0, 90)
+        salaries = MANAGER_SALARY * (3 + (position >= 10) + (position >= 18))
         for category, cents in (("acquisition", advertising), ("retention", salaries)):
             yield _cost_event(time_on(end, 17 * 3600), category, cents, "USD")
 

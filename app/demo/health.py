@@ -16,6 +16,18 @@ FIRST_MODEL, SECOND_MODEL = 10.0, 16.0
 _NOTICED_SHARE = 0.6
 # For how long what a manager says of a silent account holds, unless somebody says it again.
 _OVERRIDE_DAYS = 90
+_SILENCE_REASONS = (
+    "Their sponsor has left, and nobody answers.",
+    "They compare us with another tool, says their planner.",
+    "Three calls, no answer. The last invoice was paid late.",
+    "Their new owner has a tool of its own.",
+    "They froze their budget until summer.",
+)
+_SYNC_REASONS = (
+    "Their technicians are back on paper: mobile sync does not work for them.",
+    "They wait for the fix of mobile sync since spring, and look elsewhere.",
+    "Mobile sync again. They have stopped opening tickets.",
+)
 # The id of who leads customer success.
 AUTHOR = "rhea.sandoval"
 
@@ -74,8 +86,8 @@ _SECOND_COMPONENTS = [
         "title": "Engagement of seats",
         "kind": "value",
         "metric": "product_usage_rate",
-        "poor": 20,
-        "good": 80,
+        "poor": 5,
+        "good": 55,
         "weight": 20,
         "category": "adoption",
         "argument": "Technicians need Lantern a few times a month, so most seats are used within four weeks.",
@@ -175,9 +187,16 @@ def override_events(lifecycle: Lifecycle, *, timeline: Timeline, rng: Random) ->
                 account,
                 noticed_on,
                 score=10,
-                reason="Their sponsor has left, and nobody answers.",
+                reason=_silence_reason(account, rng),
                 expires_on=noticed_on + timedelta(days=_OVERRIDE_DAYS),
             )
+
+
+def _silence_reason(account: DemoAccount, rng: Random) -> str:
+    """Return what a manager says of an account that has fallen silent."""
+    if account.role == "fading":
+        return "Their sponsor has left, and nobody answers."
+    return rng.choice(_SYNC_REASONS if account.is_hit_by_sync else _SILENCE_REASONS)
 
 
 def _override(account: DemoAccount, day: date, *, score: int, reason: str, expires_on: date | None = None) -> DemoEvent:

@@ -36,6 +36,8 @@ def onboarding_events(
     """
     region = lifecycle.account.region
     for start, end in lifecycle.access_periods(timeline.last_day):
+        if start < timeline.first_day:
+            continue
         is_overhauled = timeline.position(start) >= ONBOARDING_OVERHAUL
         day, steps_reached = start, 0
         yield make_event("onboarding.started", opening_time(day, region))
@@ -59,14 +61,15 @@ def goal_events(lifecycle: Lifecycle, users: list[DemoUser], *, timeline: Timeli
     """Yield `goal.entered` and `goal.completed`: of users (a first plan), the account (a calendar) and referred people."""
     access_end = lifecycle.access_periods(timeline.last_day)[-1][1]
     for user in users:
-        if rng.random() < 0.55:
+        if rng.random() < 0.55 and user.joined_on >= timeline.first_day:
             chance = 0.46 if timeline.position(user.joined_on) < ONBOARDING_OVERHAUL else 0.68
             entered_on = user.joined_on + timedelta(days=rng.randint(0, 6))
             days = (entered_on, entered_on + timedelta(days=rng.randint(1, 12)), user.left_on)
             yield from _goal_events(lifecycle, days, chance, rng, user=user.id, goal="publish_first_plan")
     entered_on = lifecycle.account.joined_on + timedelta(days=rng.randint(3, 10))
     days = (entered_on, entered_on + timedelta(days=rng.randint(1, 30)), access_end)
-    yield from _goal_events(lifecycle, days, 0.6, rng, goal="connect_calendar")
+    if lifecycle.account.joined_on >= timeline.first_day:
+        yield from _goal_events(lifecycle, days, 0.6, rng, goal="connect_calendar")
     for number in range(1, timeline.months + 2, 4):
         invited_on = timeline.first_of_month(number) + timedelta(days=rng.randint(0, 25))
         if lifecycle.step_on(invited_on) and rng.random() < 0.12:

@@ -9,7 +9,7 @@ from typing import Any
 
 from app.demo import health as demo_health
 from app.demo import targets as demo_targets
-from app.demo.accounts import DemoAccount, build_accounts
+from app.demo.accounts import EARLIER_MONTHS, DemoAccount, build_accounts
 from app.demo.attributes import account_updates
 from app.demo.billing import (
     account_cost_events,
@@ -35,7 +35,7 @@ RATES = {
     "EUR": (10850, (0, 40, 85, 60, 130, 95, 20, -35, -80, -140, -95, -60, -15)),
     "GBP": (12650, (0, 55, 110, 70, 20, -45, -90, -30, 65, 150, 95)),
 }
-FIRST_RATE, LAST_RATE = date(2020, 1, 1), date(2036, 1, 1)
+FIRST_RATE, LAST_RATE = date(2018, 1, 1), date(2036, 1, 1)
 
 # The part of an event's id that stands for its type; without an entry, the first word of the type.
 SHORT_NAMES = {"subscription": "sub", "session": "ses", "feature": "use", "onboarding": "onb"}
@@ -64,12 +64,12 @@ def surveys() -> list[dict[str, Any]]:
 def exchange_rates(*, today: date | None = None, months: int = 24) -> list[dict[str, Any]]:
     """Return bodies for `PUT /v1/exchange-rates`: US dollars for one unit of each currency, from the first of each month.
 
-    With `today`, for the months of that demo; without, for all months from 2020 to 2035.
+    With `today`, for the months of that demo; without, for all months from 2018 to 2035.
     """
     start, end = FIRST_RATE, LAST_RATE
     if today is not None:
         timeline = Timeline.ending_before(today, months=months)
-        start, end = timeline.first_day, timeline.last_day
+        start, end = add_months(timeline.first_day, -EARLIER_MONTHS), timeline.last_day
     days = []
     while start < end:
         days.append(start)
@@ -89,12 +89,11 @@ def segments() -> dict[str, str]:
     """Return the filters of the demo's segments, by name."""
     return {
         "enterprise": 'plan = "enterprise"',
-        "smb": 'plan != "enterprise"',
-        "emea": 'region = "emea"',
-        "at_scale": "seats >= 100",
         "starter_emea": 'plan = "starter" and region = "emea"',
-        "europe": 'region in ("emea", "uk")',
-        "design_partners": "design_partner = true",
+        "starter_elsewhere": 'plan = "starter" and region != "emea"',
+        "larger_emea": 'plan != "starter" and region = "emea"',
+        "with_route_planner": 'plan != "starter" and route_planner = true',
+        "without_route_planner": 'plan != "starter" and not route_planner = true',
     }
 
 
@@ -137,11 +136,15 @@ def _account_events(account: DemoAccount, timeline: Timeline, seed: int) -> Iter
 
     lifecycle = simulate_lifecycle(account, timeline=timeline, rng=rng("fate"))
     users = build_users(lifecycle, timeline=timeline, rng=rng("people"))
+    if account.role == "lead":
+        updates = account_updates(lifecycle, timeline=timeline, rng=rng("profile"))
+        yield from _complete(updates, number=account.number, account_id=account.id, rng=rng("known"))
+        return
     raw_events = chain(
         account_updates(lifecycle, timeline=timeline, rng=rng("profile")),
         registration_events(lifecycle, users, timeline=timeline),
         trial_events(lifecycle, rng=rng("trials")),
-        subscription_events(lifecycle, rng=rng("subscriptions")),
+        subscription_events(lifecycle, timeline=timeline, rng=rng("subscriptions")),
         onboarding_events(lifecycle, users, timeline=timeline, rng=rng("onboarding")),
         goal_events(lifecycle, users, timeline=timeline, rng=rng("goals")),
         usage_events(lifecycle, users, timeline=timeline, rng=rng("usage")),
@@ -158,7 +161,7 @@ def _account_events(account: DemoAccount, timeline: Timeline, seed: int) -> Iter
     for event in _complete(raw_events, number=account.number, account_id=account.id, rng=rng("known")):
         yield event
         if event["data"].get("comment"):
-            yield from resolution_events(event, rng=resolution_rng)
+            yield from resolution_events(event, account, rng=resolution_rng)
 
 
 def _complete(
@@ -176,5 +179,5 @@ def _complete(
             "id": f"demo-{SHORT_NAMES.get(topic, topic)}-{number:04}-{counts[topic]}",
             **account,
             **event,
-            "recorded_on": recorded_on.isoformat(),
+            "recorded_on": event.get("recorded_on") or recorded_on.isoformat(),
         }

@@ -36,14 +36,21 @@ def _all_targets(timeline: Timeline) -> Iterator[DemoTarget]:
 
 # By id, without their days.
 _PLAN: dict[str, dict[str, Any]] = {
-    "mrr": {"metric": "mrr", "granularity": "month", "baseline": "95000", "value": "145000", "path": "linear"},
+    "mrr": {"metric": "mrr", "granularity": "month", "baseline": "245000", "value": "300000", "path": "linear"},
+    "customers-won": {"metric": "customers_new", "granularity": "total", "value": 18},
+    "customers-lost": {"metric": "customers_churned", "granularity": "total", "value": 12},
+    "starter-emea-churn": {
+        "metric": "customer_churn_rate",
+        "granularity": "total",
+        "value": 12,
+        "segment": "starter_emea",
+    },
     "net-retention": {"metric": "nrr", "granularity": "month", "value": 100},
-    "new-customers": {"metric": "customers_new", "granularity": "month", "value": 3},
-    "churn": {"metric": "customer_churn_rate", "granularity": "month", "value": 1.5},
-    "nps": {"metric": "nps", "granularity": "quarter", "value": 55},
-    "health": {"metric": "health_score", "granularity": "month", "value": 75},
+    "churn": {"metric": "customer_churn_rate", "granularity": "month", "value": 2},
+    "nps": {"metric": "nps", "granularity": "quarter", "value": 45},
+    "health": {"metric": "health_score", "granularity": "month", "value": 76},
     "first-response": {"metric": "average_first_response_hours", "granularity": "month", "value": 4},
-    "trial-conversion": {"metric": "trial_conversion_rate", "granularity": "quarter", "value": 50},
+    "trial-conversion": {"metric": "trial_conversion_rate", "granularity": "quarter", "value": 30},
 }
 _ROUTE_PLANNER: dict[str, Any] = {
     "metric": "feature_adoption_rate",

@@ -19,6 +19,7 @@ RELEASE_FIX = 11.5
 MANAGER_HANDOVER = 12.6
 ROUTE_PLANNER = 13.2
 PRICE_RISE = 14.0
+RESOLD_LOSS = 20.4
 
 # The hour in UTC at which the working day of a region begins; all of its hours are on one UTC day.
 OPENING_HOUR = {"amer": 14, "emea": 7, "uk": 8, "apac": 1}

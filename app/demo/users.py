@@ -1,20 +1,22 @@
 """The users of an account: when each joins and leaves, how active each is, and which features each uses."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import count
+from math import inf
 from random import Random
 
 from app.demo.events import DemoEvent, make_event
 from app.demo.lifecycle import Lifecycle
-from app.demo.timeline import ROUTE_PLANNER, Timeline, opening_time, time_on
+from app.demo.timeline import Timeline, days_between, opening_time, time_on
 
 # The probability that a user is active on a working day (planners, regular and occasional users), and the shares of these.
-ACTIVITY_RATES = (0.42, 0.105, 0.03)
-ACTIVITY_RATE_SHARES = (8, 35, 57)
+ACTIVITY_RATES = (0.32, 0.07, 0.028)
+ACTIVITY_RATE_SHARES = (4, 20, 76)
 # The lowest and highest share of an account's seats that have a user.
-SEAT_USE = {"starter": (0.6, 0.9), "growth": (0.6, 0.9), "enterprise": (0.4, 0.65)}
+SEAT_USE = {"starter": (0.6, 0.9), "growth": (0.5, 0.9), "enterprise": (0.5, 0.85)}
 # Features with their weights.
 FEATURES = {
     "dashboard": 12,
@@ -36,7 +38,7 @@ class DemoUser:
     """A user, registered from `joined_on` to the day before `left_on`. A user who returns is another `DemoUser`.
 
     activity_rate: the probability of a session on a working day. score_bias: added to every score (-2.0 to 2.0).
-    features: the features that the user uses, the most used first. adopts_route_planner_at: a position of the story.
+    features: the features that the user uses, the most used first. route_planner_delay: after its account, in months.
     """
 
     id: str
@@ -45,7 +47,7 @@ class DemoUser:
     activity_rate: float
     score_bias: float
     features: tuple[str, ...]
-    adopts_route_planner_at: float
+    route_planner_delay: float
 
 
 def build_users(lifecycle: Lifecycle, *, timeline: Timeline, rng: Random) -> list[DemoUser]:
@@ -74,7 +76,11 @@ def build_users(lifecycle: Lifecycle, *, timeline: Timeline, rng: Random) -> lis
     last_end = periods[-1][1]
     former += [_with_access_ended(user, last_end, rng) if last_end < after_end else user for user in current]
     users = [replacement for user in former for replacement in _with_job_change(user, ids, rng)]
-    return [user for user in users if user.joined_on < user.left_on and user.joined_on <= timeline.last_day]
+    return [
+        user
+        for user in users
+        if user.joined_on < user.left_on and user.joined_on <= timeline.last_day and user.left_on > timeline.first_day
+    ]
 
 
 def _new_user(id: str, earliest: date, spread: int, left_on: date, rng: Random) -> DemoUser:
@@ -87,7 +93,7 @@ def _new_user(id: str, earliest: date, spread: int, left_on: date, rng: Random) 
         activity_rate=rng.choices(ACTIVITY_RATES, ACTIVITY_RATE_SHARES)[0] * (0.7 + 0.6 * rng.random()),
         score_bias=2 * (rng.random() + rng.random() - 1),
         features=tuple(dict.fromkeys(features)),
-        adopts_route_planner_at=ROUTE_PLANNER + rng.random() * 16,
+        route_planner_delay=3 * rng.random() if rng.random() < 0.85 else inf,
     )
 
 
@@ -118,3 +124,15 @@ def registration_events(lifecycle: Lifecycle, users: list[DemoUser], *, timeline
 def users_on(users: list[DemoUser], day: date) -> list[DemoUser]:
     """Return the users who are registered on a day."""
     return [user for user in users if user.joined_on <= day < user.left_on]
+
+
+def count_users(users: list[DemoUser], start: date, end: date) -> Iterator[tuple[date, int]]:
+    """Yield every day from `start` to the day before `end`, with the number of users who are registered on it."""
+    changes = Counter[date]()
+    for user in users:
+        changes[max(user.joined_on, start)] += 1
+        changes[max(user.left_on, start)] -= 1
+    number = 0
+    for day in days_between(start, end):
+        number += changes[day]
+        yield day, number
