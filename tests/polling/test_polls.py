@@ -26,6 +26,7 @@ NOT_POLLABLE = (
     "/v1/webhook",
     "/v1/sources",
     "/v1/vendors",
+    "/v1/books",
     "/v1/checks",
     "/v1/event-types",
     "/v1/changes",
