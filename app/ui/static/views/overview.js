@@ -90,15 +90,17 @@ function Tiles({ answer, session }) {
 /** The value of the last complete period and its change, and how the running one stands to its target. */
 function Tile({ row, session }) {
   const [before, complete] = [undefined, undefined, ...row.trend.filter((point) => point.complete)].slice(-2);
+  // A target of the whole time has no period that is complete yet.
+  const shown = complete ?? row;
   const short = (value) => formatShort(value, row.unit, session.currency);
   const hasChange = typeof before?.value === "number" && typeof complete?.value === "number";
   const change = hasChange ? complete.value - before.value : 0;
   const isBetter = change > 0 === (row.direction === "up");
   return html`<li class="card tile">
     <h2><bdi>${row.title}</bdi></h2>
-    <p class="value">${short(complete?.value)}</p>
+    <p class="value">${short(shown.value)}</p>
     <p class="quiet">
-      ${complete ? formatPeriod(complete) : texts.card.nothing}
+      ${formatPeriod(shown)}
       ${change !== 0 && html` <span class=${isBetter ? "good" : "bad"}>${change > 0 ? "▲" : "▼"} ${formatChange(change, row.unit, session.currency)}</span>`}
     </p>
     <${Sparkline} points=${row.trend} />
