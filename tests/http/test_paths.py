@@ -31,6 +31,8 @@ def example_path(service: Service, template: str) -> str:
     if template.startswith("/static/"):
         return f"/static/{load_assets().version}/main.js"
     path = template.format_map(put_everything(service))
+    if path.endswith("/cohorts/accounts"):
+        return f"{path}?cohort={service.books.today():%Y-%m}&number=0"
     return f"{path}?metrics=nps" if path.endswith("/query") else path
 
 

@@ -5,6 +5,7 @@ import os
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -18,6 +19,7 @@ from tests.support.service import ADMIN_KEY
 from tests.support.views import Reader, View, reader_of
 
 EXPLORE = View("explore")
+_CLIENT = Path(__file__).parents[2] / "clients" / "python" / "src"
 _COPIED = "window.copied.at(-1)"
 _NO_BROWSER = "NOTHING IS EXPLORED"
 
@@ -195,6 +197,7 @@ def ask(reader: Reader, path: str) -> dict[str, Any]:
 
 
 def run(command: list[str]) -> str:
-    result = subprocess.run(command, env=os.environ | {"KEY": ADMIN_KEY}, capture_output=True, text=True, timeout=60)
+    environment = os.environ | {"KEY": ADMIN_KEY, "PYTHONPATH": str(_CLIENT)}
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     assert result.returncode == 0, f"{shlex.join(command)}\n{result.stderr}"
     return result.stdout
