@@ -4,8 +4,8 @@ import { href } from "./address.js";
 import { formatChange, formatShort } from "./format.js";
 import { texts } from "./texts.js";
 
-/** @type {Record<string, [kind: string, sign: string]>} */
-const SIGNS = { critical: ["bad", "✗"], at_risk: ["warn", "!"], healthy: ["good", "✓"], none: ["quiet", "·"] };
+/** The class and the sign of each band. @type {Record<string, [kind: string, sign: string]>} */
+export const SIGNS = { critical: ["bad", "✗"], at_risk: ["warn", "!"], healthy: ["good", "✓"], none: ["quiet", "·"] };
 
 /** A band with its sign. @param {{ band: string | null }} props null: without a score */
 export function Band({ band }) {

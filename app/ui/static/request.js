@@ -10,10 +10,7 @@ import { texts } from "./texts.js";
  */
 export function withFormat(path, format) {
   const [before, query = ""] = path.split("?");
-  /** @type {Record<string, string[]>} */
-  const params = {};
-  for (const [name, value] of new URLSearchParams(query)) (params[name] ??= []).push(value);
-  for (const name of ["format", "theme"]) delete params[name];
+  const { format: _format, theme, ...params } = readQuery(query);
   return before + queryOf(format ? { ...params, format } : params);
 }
 
@@ -42,12 +39,17 @@ function questionOf(path) {
   return { names: metrics.flatMap((own) => own.split(",")), own: "", params: rest };
 }
 
-/** @param {string} query @returns {Record<string, string[]>} without those of charts */
-function paramsOf(query) {
+/** @param {string} query @returns {Record<string, string[]>} all values of each parameter */
+function readQuery(query) {
   /** @type {Record<string, string[]>} */
   const params = {};
   for (const [name, value] of new URLSearchParams(query)) (params[name] ??= []).push(value);
-  for (const name of ["format", "theme", "chart"]) delete params[name];
+  return params;
+}
+
+/** @param {string} query @returns {Record<string, string[]>} without those of charts */
+function paramsOf(query) {
+  const { format, theme, chart, ...params } = readQuery(query);
   return params;
 }
 

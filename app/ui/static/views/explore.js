@@ -1,12 +1,13 @@
 // Explore: any metric by period, segment, attribute and convention; the rows behind its chart, and what is behind each of them.
 import { html, useEffect, useMemo, useRef } from "../vendor/preact.js";
-import { address, change, href, queryOf } from "../address.js";
+import { address, change, queryOf } from "../address.js";
 import { useAnswers, useKept, useMetrics } from "../answers.js";
 import { Card, RequestLine } from "../card.js";
 import { Combobox } from "../combobox.js";
 import { AsOfSlider, CompareControl, Controls, GranularityControl, PeriodControl, SegmentControl, Select } from "../controls.js";
 import { offersOfFilter, paramsOfGroup } from "../filters.js";
 import { formatDay, formatPeriod, formatTime, formatValue } from "../format.js";
+import { AccountLink } from "../health.js";
 import { metricColumns, periodColumn, Table } from "../table.js";
 import { texts } from "../texts.js";
 import { theme } from "../theme.js";
@@ -34,8 +35,8 @@ export function View({ session }) {
   const definition = metrics?.get(metric);
   const chart = path + queryOf({ ...params, annotations: "true", format: "vega", theme: theme() });
   const table = path + queryOf(params);
-  const { granularity, group_by, compare, ...whole } = params;
-  const restated = `/v1/metrics/${encodeURIComponent(metric)}/restatements${queryOf({ ...whole, granularity, limit: 20 })}`;
+  const { group_by, compare, ...whole } = params;
+  const restated = `/v1/metrics/${encodeURIComponent(metric)}/restatements${queryOf({ ...whole, limit: 20 })}`;
   const answer = useAnswers([chart, table, restated]);
   const rows = answer(table).body?.rows ?? [];
   const open = (row) => change({ at: row.start, until: row.end, of: JSON.stringify(row.group) });
@@ -203,7 +204,7 @@ function BehindCard({ tab, path, title, definition, session }) {
 const accountColumn = (name) => ({
   label: words.account,
   isHeading: true,
-  cell: (row) => row[name] && html`<a data-view href=${href("accounts", {}, row[name])}><bdi>${row.name ?? row[name]}</bdi></a>`,
+  cell: (row) => row[name] && html`<${AccountLink} id=${row[name]} name=${row.name} />`,
 });
 
 function contributorColumns(unit, session) {

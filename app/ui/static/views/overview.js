@@ -1,12 +1,14 @@
 // The overview: where revenue goes, who stays, who is at risk and why, what customers say, and whether the books are right.
 import { html } from "../vendor/preact.js";
-import { address, href, queryOf } from "../address.js";
+import { address, queryOf } from "../address.js";
 import { useAnswers, useKept } from "../answers.js";
 import { Card } from "../card.js";
 import { AsOfControl, Controls, PeriodControl, SegmentControl } from "../controls.js";
 import { formatAmount, formatChange, formatDay, formatPeriod, formatShort } from "../format.js";
+import { AccountLink, reasonOf, SIGNS } from "../health.js";
 import { viewOf } from "../request.js";
 import { Sparkline, StatusText } from "../standing.js";
+import { Table } from "../table.js";
 import { texts } from "../texts.js";
 import { theme } from "../theme.js";
 
@@ -109,34 +111,20 @@ function Tile({ row, session }) {
   </li>`;
 }
 
-const BANDS = { critical: ["bad", "✗"], at_risk: ["warn", "!"], healthy: ["good", "✓"] };
-
 function AccountsAtRisk({ accounts, session }) {
   if (!accounts.length) return html`<p class="quiet">${words.noneAtRisk}</p>`;
-  return html`<div class="scroll" tabindex="0" role="region" aria-label=${words.atRisk}><table>
-    <thead>
-      <tr>
-        <th scope="col" class="number">${words.health}</th>
-        <th scope="col">${words.account}</th>
-        <th scope="col">${words.weakest}</th>
-        <th scope="col" class="number">MRR</th>
-      </tr>
-    </thead>
-    <tbody>
-      ${accounts.map(
-        (own) => html`<tr key=${own.account}>
-          <td class="number"><span class=${BANDS[own.band][0]}>${BANDS[own.band][1]} ${Math.round(own.score)}</span></td>
-          <th scope="row"><${AccountLink} id=${own.account} name=${own.name} /></th>
-          <td>${own.override ? own.override.reason : own.weakest && `${own.weakest.title}: ${formatShort(own.weakest.value, own.weakest.unit, session.currency)}`}</td>
-          <td class="number">${formatAmount(own.mrr, session.currency)}</td>
-        </tr>`,
-      )}
-    </tbody>
-  </table></div>`;
+  return html`<${Table} columns=${riskColumns(session.currency)} rows=${accounts} caption=${words.atRisk} keyOf=${(own) => own.account} />`;
 }
 
-function AccountLink({ id, name }) {
-  return html`<a data-view href=${href("accounts", {}, id)}><bdi>${name ?? id}</bdi></a>`;
+/** @param {string} currency @returns {import("../table.js").Column[]} */
+function riskColumns(currency) {
+  const score = ({ band, score }) => html`<span class=${SIGNS[band][0]}>${SIGNS[band][1]} ${Math.round(score)}</span>`;
+  return [
+    { label: words.health, isNumber: true, cell: score },
+    { label: words.account, isHeading: true, cell: (own) => html`<${AccountLink} id=${own.account} name=${own.name} />` },
+    { label: words.weakest, cell: (own) => reasonOf(own, currency) },
+    { label: "MRR", isNumber: true, cell: (own) => formatAmount(own.mrr, currency) },
+  ];
 }
 
 const SEVERITIES = { critical: ["bad", "✗"], warning: ["warn", "!"], notice: ["", "·"] };
@@ -146,8 +134,9 @@ function Insights({ rows }) {
   return html`<ul class="list">
     ${rows.map((row) => {
       const [kind, sign] = SEVERITIES[row.severity];
+      const view = viewOf(row.question);
       return html`<li key=${row.id}><h3 class=${kind}>${sign} ${row.title}</h3>
-        <p>${row.sentence} ${viewOf(row.question) && html`<a data-view href=${viewOf(row.question)} aria-label=${`${texts.card.look}: ${row.title}`}>${texts.card.look}</a>`}</p></li>`;
+        <p>${row.sentence} ${view && html`<a data-view href=${view} aria-label=${`${texts.card.look}: ${row.title}`}>${texts.card.look}</a>`}</p></li>`;
     })}
   </ul>`;
 }
@@ -158,7 +147,7 @@ function Comments({ rows }) {
     ${rows.map(
       (row) => html`<li key=${row.id}>
         <p><strong class="bad">${row.score}</strong> “<bdi>${row.comment}</bdi>”</p>
-        <p class="quiet"><${AccountLink} id=${row.account_id} name=${row.account_name} /> · ${row.channel} · ${formatDay(row.occurred_at)}</p>
+        <p class="quiet"><${AccountLink} id=${row.account_id} /> · ${row.channel} · ${formatDay(row.occurred_at)}</p>
       </li>`,
     )}
   </ul>`;
